@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/* require "engine.file": files by line, whole, and written through the one atomic replace. */
+#include "base/hash.h"
+#include "bind/bind.h"
+#include "file/file.h"
+
+#include <string.h>
+
+#define LINES_NAME   "lathe.lines"
+#define REPLACE_NAME "lathe.file_replace"
+
+/*** The whole of a small file.
+-- @function engine.file.read
+-- @param path string: which file
+-- @param limit integer: optional, the most bytes allowed (default 1 GiB)
+-- @return string: its bytes
+-- @error not_found, io, limit
+-- @example require("engine.file").read("README.md") */
+static int l_read(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  lua_Integer limit = luaL_optinteger(L, 2, (lua_Integer)1 << 30);
+  struct err err;
+  struct buf *b = bind_buf(L);
+  if (file_read(path, (uint64_t)limit, b, &err)) return bind_fail(L, &err);
+  bind_push_buf(L, b);
+  return 1;
+}
+
+/*** Bytes [from, to) of a file.
+-- @function engine.file.read_range
+-- @param path string: which file
+-- @param from integer: offset of the first byte, from 0
+-- @param to integer: offset behind the last byte
+-- @return string: the bytes
+-- @error not_found, io, format (the file is shorter) */
+static int l_read_range(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  lua_Integer from = luaL_checkinteger(L, 2), to = luaL_checkinteger(L, 3);
+  struct err err;
+  struct buf *b = bind_buf(L);
+  if (file_read_range(path, (uint64_t)from, (uint64_t)to, b, &err)) return bind_fail(L, &err);
+  bind_push_buf(L, b);
+  return 1;
+}
+
+static int truth(lua_State *L, int rc, const struct err *err) {
+  if (rc) return bind_fail(L, err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/*** Makes or replaces a file in one step: whatever happens it is the old one or the new one.
+-- @function engine.file.write
+-- @param path string: which file
+-- @param bytes string: its new contents
+-- @param sync boolean: optional; false skips fsync, for what a re-run makes again (default true)
+-- @return boolean: true
+-- @error io (the disk is full, no permission …) */
+static int l_write(lua_State *L) {
+  size_t n;
+  const char *path = luaL_checkstring(L, 1), *s = luaL_checklstring(L, 2, &n);
+  int flags = lua_isboolean(L, 3) && !lua_toboolean(L, 3) ? FILE_NO_SYNC : 0;
+  struct err err;
+  return truth(L, file_write(path, s, n, flags, &err), &err);
+}
+
+/*** Appends one block to a file with a single write; makes the file when it is missing.
+-- @function engine.file.append
+-- @param path string: which file
+-- @param bytes string: what to append
+-- @return boolean: true
+-- @error io */
+static int l_append(lua_State *L) {
+  size_t n;
+  const char *path = luaL_checkstring(L, 1), *s = luaL_checklstring(L, 2, &n);
+  struct err err;
+  return truth(L, file_append(path, s, n, &err), &err);
+}
+
+/*** What is known of a path.
+-- @function engine.file.stat
+-- @param path string: a file or folder
+-- @return table|nil: { type = "file"|"folder"|"other", size, mtime_ns }, or nil when nothing is
+there
+-- @error io */
+static int l_stat(lua_State *L) {
+  struct file_info info;
+  struct err err;
+  if (file_stat(luaL_checkstring(L, 1), &info, &err)) return bind_fail(L, &err);
+  if (!info.exists) return 0;
+  lua_createtable(L, 0, 4);
+  lua_pushstring(L, info.is_dir ? "folder" : info.is_file ? "file" : "other");
+  lua_setfield(L, -2, "type");
+  lua_pushboolean(L, info.is_link);
+  lua_setfield(L, -2, "link");
+  lua_pushinteger(L, (lua_Integer)info.size);
+  lua_setfield(L, -2, "size");
+  lua_pushinteger(L, info.mtime_ns);
+  lua_setfield(L, -2, "mtime_ns");
+  return 1;
+}
+
+/*** Makes a folder and those above it that are missing.
+-- @function engine.file.mkdirs
+-- @param path string: the folder
+-- @return boolean: true
+-- @error io */
+static int l_mkdirs(lua_State *L) {
+  struct err err;
+  return truth(L, file_mkdirs(luaL_checkstring(L, 1), &err), &err);
+}
+
+/*** Removes a file or a folder with all that is in it; links are removed, not followed.
+-- @function engine.file.remove_tree
+-- @param path string: what to remove; missing is fine
+-- @return boolean: true
+-- @error io */
+static int l_remove_tree(lua_State *L) {
+  struct err err;
+  return truth(L, file_remove_tree(luaL_checkstring(L, 1), &err), &err);
+}
+
+/*** Renames a file or folder and makes the new name durable.
+-- @function engine.file.rename
+-- @param from string: the old path
+-- @param to string: the new path
+-- @return boolean: true
+-- @error io */
+static int l_rename(lua_State *L) {
+  struct err err;
+  return truth(L, file_rename(luaL_checkstring(L, 1), luaL_checkstring(L, 2), &err), &err);
+}
+
+struct listing {
+  lua_State *L;
+  lua_Integer n;
+};
+
+static int push_entry(lua_State *L) {
+  lua_createtable(L, 0, 2);
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, "name");
+  lua_pushboolean(L, lua_toboolean(L, 3));
+  lua_setfield(L, -2, "is_dir");
+  lua_seti(L, 1, lua_tointeger(L, 4));
+  return 0;
+}
+
+/* Runs inside C that holds memory: nothing may raise, so each entry is pushed in protected mode. */
+static int list_entry(void *arg, const char *name, bool is_dir, struct err *err) {
+  struct listing *l = arg;
+  lua_State *L = l->L;
+  if (!lua_checkstack(L, 8)) return err_nomem(err, 0, "a folder's list");
+  lua_pushcfunction(L, push_entry);
+  lua_pushvalue(L, 2);
+  lua_pushstring(L, name);
+  lua_pushboolean(L, is_dir);
+  lua_pushinteger(L, ++l->n);
+  if (lua_pcall(L, 4, 0, 0) == LUA_OK) return 0;
+  lua_pop(L, 1);
+  return err_nomem(err, 0, "a folder's list");
+}
+
+/*** The entries of a folder, in byte order of their names.
+-- @function engine.file.list
+-- @param path string: the folder
+-- @return table: list of { name, is_dir }
+-- @error not_found, io */
+static int l_list(lua_State *L) {
+  struct err err;
+  const char *path = luaL_checkstring(L, 1);
+  lua_settop(L, 1);
+  lua_newtable(L);
+  struct listing l = {L, 0};
+  if (file_list(path, list_entry, &l, &err)) return bind_fail(L, &err);
+  lua_settop(L, 2);
+  return 1;
+}
+
+/*** SHA-256 of a file's bytes, read as a stream.
+-- @function engine.file.sha256
+-- @param path string: which file
+-- @return string: 64 hexadecimal digits
+-- @error not_found, io */
+static int l_sha256(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  unsigned char digest[SHA256_BYTES];
+  char hex[SHA256_HEX];
+  struct err err;
+  struct file_map m;
+  if (file_map_open(&m, path, &err)) return bind_fail(L, &err);
+  int rc = sha256(m.data, (size_t)m.size, digest, &err);
+  file_map_close(&m);
+  if (rc) return bind_fail(L, &err);
+  hash_hex(digest, sizeof digest, hex);
+  lua_pushlstring(L, hex, SHA256_HEX - 1);
+  return 1;
+}
+
+/* ---- lines ---- */
+
+static int lines_gc(lua_State *L) {
+  struct lines **r = luaL_checkudata(L, 1, LINES_NAME);
+  lines_close(*r);
+  *r = NULL;
+  return 0;
+}
+
+/* The iterator: text, number, offset; or nil at the end. A line too long: false, number, offset,
+ * length. A read error raises: a loop over half a file must not look like a whole one. */
+static int lines_call(lua_State *L) {
+  struct lines **r = luaL_checkudata(L, 1, LINES_NAME);
+  struct line line;
+  struct err err;
+  if (!*r) return luaL_error(L, "these lines are closed");
+  int got = lines_next(*r, &line, &err);
+  if (got < 0) return luaL_error(L, "%s", err.message);
+  if (got == 0) return lua_pushnil(L), 1;
+  if (line.too_long)
+    lua_pushboolean(L, 0);
+  else
+    lua_pushlstring(L, line.text, line.len);
+  lua_pushinteger(L, (lua_Integer)line.number);
+  lua_pushinteger(L, (lua_Integer)line.offset);
+  lua_pushinteger(L, (lua_Integer)line.len);
+  return 4;
+}
+
+/*** Iterates over the lines of a plain, gzip or zstd file.
+-- Gives text, number, offset; a line longer than max_line gives false in place of its text.
+-- @function engine.file.lines
+-- @param path string: which file
+-- @param options table: optional { max_line = bytes (64 MiB), from = offset, to = offset }
+-- @return iterator: also to be closed with <close>
+-- @error not_found, io, format (damaged gzip or zstd)
+-- @example for text, number in require("engine.file").lines("data.jsonl") do print(number, #text)
+end */
+static int l_lines(lua_State *L) {
+  static const char *const known[] = {"max_line", "from", "to", NULL};
+  const char *path = luaL_checkstring(L, 1);
+  struct err err;
+  bind_options(L, 2, known);
+  lua_Integer max =
+      bind_opt_integer(L, 2, "max_line", (lua_Integer)LINES_MAX_DEFAULT, 1, (lua_Integer)1 << 40);
+  lua_Integer from = bind_opt_integer(L, 2, "from", 0, 0, LUA_MAXINTEGER);
+  lua_Integer to = bind_opt_integer(L, 2, "to", LUA_MAXINTEGER, from, LUA_MAXINTEGER);
+  struct lines **r = bind_new(L, sizeof *r, LINES_NAME);
+  if (lines_open_range(r, path, (uint64_t)from, (uint64_t)to, (size_t)max, &err))
+    return bind_fail(L, &err);
+  lua_pushnil(L);
+  lua_pushnil(L);
+  lua_pushvalue(L, -3); /* fourth value of a generic for: closed when the loop ends */
+  return 4;
+}
+
+/* ---- writers ---- */
+
+static struct file_replace *writer(lua_State *L) {
+  struct file_replace **w = luaL_checkudata(L, 1, REPLACE_NAME);
+  if (!*w) luaL_error(L, "this writer is closed");
+  return *w;
+}
+
+static int replace_gc(lua_State *L) {
+  struct file_replace **w = luaL_checkudata(L, 1, REPLACE_NAME);
+  file_replace_close(*w);
+  *w = NULL;
+  return 0;
+}
+
+static int replace_write(lua_State *L) {
+  struct file_replace *w = writer(L);
+  int n = lua_gettop(L);
+  for (int i = 2; i <= n; i++) {
+    size_t len;
+    struct err err;
+    const char *s = luaL_checklstring(L, i, &len);
+    if (file_replace_write(w, s, len, &err)) return bind_fail(L, &err);
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int replace_commit(lua_State *L) {
+  struct err err;
+  int rc = file_replace_commit(writer(L), &err);
+  replace_gc(L);
+  return truth(L, rc, &err);
+}
+
+static int replace_size(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)file_replace_size(writer(L)));
+  return 1;
+}
+
+/*** Opens a file to be made or replaced in one step: w:write(…), then w:commit(); closed without
+commit
+-- nothing has happened.
+-- @function engine.file.replace
+-- @param path string: which file
+-- @param sync boolean: optional; false skips fsync (default true)
+-- @return writer: w:write(bytes …), w:size(), w:commit(), w:close()
+-- @error io */
+static int l_replace(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  int flags = lua_isboolean(L, 2) && !lua_toboolean(L, 2) ? FILE_NO_SYNC : 0;
+  struct err err;
+  struct file_replace **w = bind_new(L, sizeof *w, REPLACE_NAME);
+  if (file_replace_open(w, path, flags, &err)) return bind_fail(L, &err);
+  return 1;
+}
+
+int luaopen_engine_file(lua_State *L);
+int luaopen_engine_file(lua_State *L) {
+  static const luaL_Reg line_methods[] = {{"close", lines_gc}, {NULL, NULL}};
+  static const luaL_Reg line_meta[] = {
+      {"__call", lines_call}, {"__gc", lines_gc}, {"__close", lines_gc}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"write", replace_write},
+                                     {"commit", replace_commit},
+                                     {"size", replace_size},
+                                     {"close", replace_gc},
+                                     {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", replace_gc}, {"__close", replace_gc}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"read", l_read},     {"read_range", l_read_range},
+                                       {"write", l_write},   {"append", l_append},
+                                       {"stat", l_stat},     {"mkdirs", l_mkdirs},
+                                       {"rename", l_rename}, {"remove_tree", l_remove_tree},
+                                       {"list", l_list},     {"sha256", l_sha256},
+                                       {"lines", l_lines},   {"replace", l_replace},
+                                       {NULL, NULL}};
+  bind_metatable(L, LINES_NAME, line_methods, line_meta);
+  bind_metatable(L, REPLACE_NAME, methods, meta);
+  luaL_newlib(L, functions);
+  return 1;
+}
