@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* Tokenizers: text ↔ token ids, exactly as Hugging Face `tokenizers` does it.
+ *
+ *   text ─ added tokens cut out ─ pre-tokenizer ─► words ─ model (BPE) ─► ids ─ post-processor ─►
+ * ids ids  ─ token strings ─ decoder ─► text
+ *
+ * Today: byte-level BPE with the GPT-2 pattern, the file being a tokenizer.json. Anything else in
+ * the file (another model, normalizer, pre-tokenizer, post-processor, decoder) is refused by name
+ * with ERR_UNSUPPORTED; nothing is silently approximated.
+ *
+ * A tokenizer never changes after it was made: any number of threads may use one `const struct
+ * tokenizer`. What a thread needs while encoding (word cache, merge scratch) is a struct
+ * tokenizer_work, which belongs to one thread at a time; NULL is legal and means a temporary one.
+ * Results never depend on the cache.
+ *
+ * Input bytes that are not UTF-8 are kept: each counts as one character that is neither letter,
+ * digit nor space, so decode(encode(x)) == x for every x made of byte tokens.
+ *
+ * Sources: the tokenizers crate 0.23 (behaviour probed, no code taken), GPT-2's published pattern.
+ */
+#ifndef LATHE_TOKENIZER_TOKENIZER_H
+#define LATHE_TOKENIZER_TOKENIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct tokenizer;
+struct tokenizer_work;
+
+#define TOKENIZER_NONE   UINT32_MAX        /* no such token */
+#define TOKENIZER_MAX_ID ((1u << 22) - 1u) /* larger ids are ERR_LIMIT */
+
+/* ---- loading and saving ---- */
+
+/* From the bytes of a tokenizer.json; nothing of `json` is kept. The caller frees. */
+int tokenizer_load(struct tokenizer **out, const char *json, size_t n, struct err *err);
+/* From a file, or from the tokenizer.json of a folder. */
+int tokenizer_load_file(struct tokenizer **out, const char *path, struct err *err);
+void tokenizer_free(struct tokenizer *t);
+
+/* A complete tokenizer.json, appended; the file is replaced atomically. Truncation and padding are
+ * written as null whatever was loaded: Lathe never cuts or pads silently. */
+int tokenizer_write(const struct tokenizer *t, struct buf *json, struct err *err);
+int tokenizer_save(const struct tokenizer *t, const char *path, struct err *err);
+
+/* ---- encoding ---- */
+
+struct token_span { /* the input bytes [start, end) that a token stands for */
+  uint64_t start, end;
+};
+
+/* Token ids, growable. Plain data; init with {0}, free with tokens_clear. */
+struct tokens {
+  uint32_t *ids;
+  struct token_span *spans; /* filled only with TOKENIZER_SPANS; then as many as ids */
+  size_t count, cap, span_cap;
+};
+void tokens_reset(struct tokens *ts); /* empties, keeps the memory */
+void tokens_clear(struct tokens *ts); /* frees; may be called twice */
+
+enum {
+  TOKENIZER_SPECIAL = 1, /* add what the post-processor adds (BOS, EOS …) */
+  TOKENIZER_SPANS = 2,   /* fill spans; added ones have start == end */
+  TOKENIZER_PLAIN = 4    /* special tokens inside the text are text (for untrusted text) */
+};
+
+/* Appends the ids of text[0, n) to out. Added tokens inside the text are recognised, leftmost
+ * first, then longest. ERR_NOMEM, ERR_CANCELLED (polled every few hundred kilobytes),
+ * ERR_LIMIT (n ≥ 4 GiB). */
+int tokenizer_encode(const struct tokenizer *t, struct tokenizer_work *work, const char *text,
+                     size_t n, int flags, struct tokens *out, struct err *err);
+/* The number of ids only. */
+int tokenizer_count(const struct tokenizer *t, struct tokenizer_work *work, const char *text,
+                    size_t n, int flags, size_t *count, struct err *err);
+
+int tokenizer_work_new(struct tokenizer_work **out, struct err *err);
+void tokenizer_work_free(struct tokenizer_work *work);
+
+/* ---- decoding ---- */
+
+enum { TOKENIZER_SKIP_SPECIAL = 1 };
+
+/* Appends the text of the ids. Ids without a token are left out, bytes that are not UTF-8 become
+ * U+FFFD, one per maximal malformed part. */
+int tokenizer_decode(const struct tokenizer *t, const uint32_t *ids, size_t n, int flags,
+                     struct buf *out, struct err *err);
+
+/* The bytes themselves, without repair. */
+int tokenizer_decode_bytes(const struct tokenizer *t, const uint32_t *ids, size_t n, int flags,
+                           struct buf *out, struct err *err);
+
+/* Decoding token by token, for text that is shown while it is generated: what cannot yet be told
+ * to be whole characters waits. The concatenation of all pieces, tokenizer_stream_end's included,
+ * equals tokenizer_decode of all ids. Plain data; init with {0}. */
+struct tokenizer_stream {
+  char held[4]; /* the beginning of a character */
+  unsigned count;
+};
+int tokenizer_stream_add(const struct tokenizer *t, struct tokenizer_stream *s, uint32_t id,
+                         int flags, struct buf *out, struct err *err);
+int tokenizer_stream_end(struct tokenizer_stream *s, struct buf *out, struct err *err);
+
+/* ---- looking up ---- */
+
+/* Ids lie below tokenizer_size; not every one of them need have a token. */
+size_t tokenizer_size(const struct tokenizer *t);
+size_t tokenizer_entries(const struct tokenizer *t); /* ids that have a token */
+
+/* By the string of the file ("Ġthe", "<|endoftext|>"); TOKENIZER_NONE when there is none. */
+uint32_t tokenizer_id(const struct tokenizer *t, const char *token, size_t n);
+/* The string of the file, not zero-terminated, valid as long as t; NULL when there is none. */
+const char *tokenizer_token(const struct tokenizer *t, uint32_t id, size_t *n);
+/* What the token decodes to. */
+const char *tokenizer_bytes(const struct tokenizer *t, uint32_t id, size_t *n);
+
+/* Added tokens, in order of their ids. */
+struct tokenizer_added {
+  uint32_t id;
+  const char *content; /* not zero-terminated */
+  size_t n;
+  bool special, single_word, lstrip, rstrip, normalized;
+};
+size_t tokenizer_added_count(const struct tokenizer *t);
+void tokenizer_added_at(const struct tokenizer *t, size_t i, struct tokenizer_added *out);
+bool tokenizer_is_special(const struct tokenizer *t, uint32_t id);
+
+/* The merges, in order of rank: the ids of left and right part. For exporters. */
+size_t tokenizer_merge_count(const struct tokenizer *t);
+void tokenizer_merge_at(const struct tokenizer *t, size_t i, uint32_t *left, uint32_t *right);
+
+/* "BPE, 4096 entries, byte-level, 3 special" */
+void tokenizer_describe(const struct tokenizer *t, char *out, size_t size);
+
+/* ---- training ---- */
+
+/* Byte-level BPE with the GPT-2 pattern; equal to Hugging Face's BpeTrainer on the same texts.
+ * Ids: special tokens in the order given, the 256 bytes in the order of their byte-level
+ * characters, merges. Deterministic; the order of the texts does not matter.
+ *
+ *   tokenizer_train_new → tokenizer_train_add … → tokenizer_train_finish → tokenizer_train_free
+ */
+struct tokenizer_train;
+struct tokenizer_train_options {
+  size_t vocab_size;          /* everything included; at least special + 256 */
+  uint64_t min_frequency;     /* pairs rarer than this are not merged; 0 and 1: all are */
+  const char *const *special; /* zero-terminated strings */
+  size_t special_count;
+  size_t memory; /* bytes for distinct words, 0: no bound. Beyond it the rarest are forgotten */
+};
+struct tokenizer_train_facts {
+  uint64_t bytes, texts, words; /* words: with repetitions */
+  uint64_t distinct;            /* different words merged over */
+  uint64_t forgotten;           /* occurrences of words that were forgotten for memory's sake */
+  uint64_t merges;
+};
+int tokenizer_train_new(struct tokenizer_train **out, const struct tokenizer_train_options *options,
+                        struct err *err);
+int tokenizer_train_add(struct tokenizer_train *tr, const char *text, size_t n, struct err *err);
+/* Makes the tokenizer; may be called once. ERR_CANCELLED is polled. facts may be NULL. */
+int tokenizer_train_finish(struct tokenizer_train *tr, struct tokenizer **out,
+                           struct tokenizer_train_facts *facts, struct err *err);
+void tokenizer_train_free(struct tokenizer_train *tr);
+
+#endif
