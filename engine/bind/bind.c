@@ -61,7 +61,10 @@ static int open_state(lua_State *L) {
     lua_setfield(L, -2, m->name);
   }
   lua_getglobal(L, "package");
-  lua_pushfstring(L, "%s/lua/?.lua;%s/lua/?/init.lua;%s/?.lua", root, root, root);
+  lua_getfield(L, -1, "path"); /* the system's Lua libraries stay reachable (argparse) */
+  lua_pushfstring(L, "%s/lua/?.lua;%s/lua/?/init.lua;%s/?.lua;%s", root, root, root,
+                  lua_tostring(L, -1));
+  lua_remove(L, -2);
   lua_setfield(L, -2, "path");
   lua_pushliteral(L, "");
   lua_setfield(L, -2, "cpath");

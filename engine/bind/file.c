@@ -310,6 +310,79 @@ static int l_replace(lua_State *L) {
   return 1;
 }
 
+/* ---- locks and cuts ---- */
+
+#define LOCK_NAME "lathe.file_lock"
+
+static int lock_gc(lua_State *L) {
+  int *fd = luaL_checkudata(L, 1, LOCK_NAME);
+  if (*fd > 0) file_unlock(*fd - 1);
+  *fd = 0;
+  return 0;
+}
+
+/*** Locks a file (made when missing) against other processes until closed.
+-- @function engine.file.lock
+-- @param path string: which file
+-- @return lock: lock:close()
+-- @error transient (another process holds it), io */
+static int l_lock(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct err err;
+  int fd;
+  int *held = bind_new(L, sizeof *held, LOCK_NAME); /* descriptor + 1; 0 is closed */
+  if (file_lock(path, &fd, &err)) return bind_fail(L, &err);
+  *held = fd + 1;
+  return 1;
+}
+
+static int add_boundary(void *arg, uint64_t offset, struct err *err) {
+  buf_add(arg, &offset, sizeof offset);
+  return buf_check(arg, "part boundaries", err);
+}
+
+/*** Cuts a file of lines into groups of at most so many records or bytes.
+-- @function engine.file.cut
+-- @param path string: a JSONL file
+-- @param options table: { max_records, max_bytes, records = 0, bytes = 0 (of the group still open)
+}
+-- @return table: { boundaries = {offset …}, records, bytes (of the open group), lines, size }
+-- @error not_found, io */
+static int l_cut(lua_State *L) {
+  static const char *const known[] = {"max_records", "max_bytes", "records", "bytes", NULL};
+  const char *path = luaL_checkstring(L, 1);
+  struct err err;
+  struct file_cut state;
+  uint64_t lines = 0, size = 0, offset;
+  lua_settop(L, 2);
+  bind_options(L, 2, known);
+  lua_Integer records = bind_opt_integer(L, 2, "max_records", LUA_MAXINTEGER, 1, LUA_MAXINTEGER);
+  lua_Integer bytes = bind_opt_integer(L, 2, "max_bytes", LUA_MAXINTEGER, 1, LUA_MAXINTEGER);
+  state.records = (uint64_t)bind_opt_integer(L, 2, "records", 0, 0, LUA_MAXINTEGER);
+  state.bytes = (uint64_t)bind_opt_integer(L, 2, "bytes", 0, 0, LUA_MAXINTEGER);
+  struct buf *list = bind_buf(L);
+  if (file_cut(path, (uint64_t)records, (uint64_t)bytes, &state, add_boundary, list, &lines, &size,
+               &err))
+    return bind_fail(L, &err);
+  lua_createtable(L, 0, 5);
+  lua_createtable(L, (int)(list->len / sizeof offset), 0);
+  for (size_t i = 0; i < list->len / sizeof offset; i++) {
+    memcpy(&offset, list->data + i * sizeof offset, sizeof offset);
+    lua_pushinteger(L, (lua_Integer)offset);
+    lua_seti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_setfield(L, -2, "boundaries");
+  lua_pushinteger(L, (lua_Integer)state.records);
+  lua_setfield(L, -2, "records");
+  lua_pushinteger(L, (lua_Integer)state.bytes);
+  lua_setfield(L, -2, "bytes");
+  lua_pushinteger(L, (lua_Integer)lines);
+  lua_setfield(L, -2, "lines");
+  lua_pushinteger(L, (lua_Integer)size);
+  lua_setfield(L, -2, "size");
+  return 1;
+}
+
 int luaopen_engine_file(lua_State *L);
 int luaopen_engine_file(lua_State *L) {
   static const luaL_Reg line_methods[] = {{"close", lines_gc}, {NULL, NULL}};
@@ -327,9 +400,13 @@ int luaopen_engine_file(lua_State *L) {
                                        {"rename", l_rename}, {"remove_tree", l_remove_tree},
                                        {"list", l_list},     {"sha256", l_sha256},
                                        {"lines", l_lines},   {"replace", l_replace},
+                                       {"lock", l_lock},     {"cut", l_cut},
                                        {NULL, NULL}};
   bind_metatable(L, LINES_NAME, line_methods, line_meta);
+  static const luaL_Reg lock_methods[] = {{"close", lock_gc}, {NULL, NULL}};
+  static const luaL_Reg lock_meta[] = {{"__gc", lock_gc}, {"__close", lock_gc}, {NULL, NULL}};
   bind_metatable(L, REPLACE_NAME, methods, meta);
+  bind_metatable(L, LOCK_NAME, lock_methods, lock_meta);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -113,6 +113,24 @@ int file_unlink(const char *path, struct err *err); /* missing is fine */
 int file_rename(const char *from, const char *to, struct err *err); /* and fsyncs the folder */
 int file_sync_dir(const char *path, struct err *err);
 
+/* An advisory lock (flock) on a file that is made if missing; held until closed or the process
+ * ends, however it ends. Returns the descriptor in *fd; ERR_TRANSIENT when another process holds
+ * it. */
+int file_lock(const char *path, int *fd, struct err *err);
+void file_unlock(int fd);
+
+/* Cuts a file of lines into groups, carrying on from a group begun in the file before.
+ * A group ends behind the line that brings it to max_records lines or max_bytes bytes. Calls
+ * boundary(arg, offset) with the offset behind each such line; leaves in *state what the group
+ * still open holds. Adds the file's lines to *lines and stores its size. A last line without "\n"
+ * counts. */
+struct file_cut {
+  uint64_t records, bytes; /* of the group still open */
+};
+typedef int file_boundary(void *arg, uint64_t offset, struct err *err);
+int file_cut(const char *path, uint64_t max_records, uint64_t max_bytes, struct file_cut *state,
+             file_boundary *boundary, void *arg, uint64_t *lines, uint64_t *size, struct err *err);
+
 /* Calls each(arg, name, is_dir) for the entries of a folder in byte order of their names, "." and
  * ".." left out. Stops with each's non-zero return. */
 typedef int file_entry(void *arg, const char *name, bool is_dir, struct err *err);

@@ -1,28 +1,182 @@
 -- SPDX-License-Identifier: MIT
--- The command line: lathe COMMAND …; returns the exit status (0 done, 1 failed, 2 misuse, 130 Ctrl-C).
+-- The command line. Returns the exit status: 0 done, 1 the work failed, 2 misuse, 130 Ctrl-C.
 
 local M = {}
 
---- Runs a Lua script with the engine's modules at hand; its arguments are in `arg`.
-local function exec(arguments)
-  local path = arguments[2]
-  local chunk, message = loadfile(path)
+local function say(format, ...) io.stderr:write("lathe: ", format:format(...), "\n") end
+
+local STATUS = { misuse = 2, cancelled = 130 }
+
+local function failed(message, code)
+  if code == "cancelled" then
+    say "stopped; run the same command again to go on from here"
+  else
+    say("%s", message)
+  end
+  return STATUS[code] or 1
+end
+
+-- ---- options shared by run and stage ----
+
+local function split_pairs(list, what)
+  local out = {}
+  for _, text in ipairs(list or {}) do
+    local name, value = text:match "^([^=]+)=(.*)$"
+    if not name then return nil, ("%s %s: write name=value"):format(what, text), "misuse" end
+    out[name] = value
+  end
+  return out
+end
+
+local function run_options(args)
+  local config = require "lathe.config"
+  local clock = require "engine.clock"
+  local set, message, code = split_pairs(args.set, "--set")
+  if not set then return nil, message, code end
+  local memory
+  if args.memory then
+    memory, message, code = config.size(args.memory)
+    if not memory then return nil, "--memory: " .. message, code end
+    if memory < 128 << 20 then return nil, "--memory: at least 128M", "misuse" end
+  end
+  local threads = args.jobs and tonumber(args.jobs) or require("engine.worker").processors()
+  if math.type(threads) ~= "integer" or threads < 1 or threads > 1024 then
+    return nil, ("-j %s: a whole number from 1 to 1024"):format(args.jobs), "misuse"
+  end
+  local _, _, terminal = clock.terminal()
+  return { set = set, memory = memory, threads = threads, from = args.from, only = args.only,
+    runs = args.runs, stream = not args.no_stream, log_level = args.log_level,
+    log_file = args.log_file, version = M.version,
+    progress = require("lathe.progress").new { terminal = terminal and os.getenv "TERM" ~= "dumb" } }
+end
+
+local function folder_of(path) return path:match "^(.*)/[^/]*$" or "." end
+
+-- ---- commands ----
+
+local function run(args)
+  local planner = require "lathe.plan"
+  local options, message, code = run_options(args)
+  if not options then return failed(message, code) end
+  local recipe
+  recipe, message, code = planner.load(args.recipe)
+  if not recipe then return failed(message, code) end
+  options.path, options.root = args.recipe, folder_of(args.recipe)
+  if args.plan then return require("lathe.report").plan(recipe, options) end
+  local finished
+  finished, message, code = require("lathe.recipe").run(recipe, options)
+  if not finished then return failed(message, code) end
+  require("lathe.report").summary(finished)
+  return 0
+end
+
+-- One stage alone: the same runner over a recipe of one stage, in a private folder beside the output.
+local function stage(args)
+  local options, message, code = run_options(args)
+  if not options then return failed(message, code) end
+  local given
+  given, message, code = split_pairs(args.artifact, "--artifact")
+  if not given then return failed(message, code) end
+  local fine
+  fine, message, code = require("lathe.single").run(args.name, args.input, args.output, given, options)
+  if not fine then return failed(message, code) end
+  return 0
+end
+
+local function exec(args)
+  local chunk, message = loadfile(args.script)
   if not chunk then
-    io.stderr:write("lathe: ", message, "\n")
+    say("%s", message)
     return 1
   end
-  _G.arg = table.move(arguments, 2, #arguments, 0, {})
-  local status = chunk(table.unpack(arguments, 3))
+  local list = { [0] = args.script, table.unpack(args.arguments or {}) }
+  _G.arg = list
+  local status = chunk(table.unpack(list))
   return math.type(status) == "integer" and status or 0
 end
 
+local function run_flags(command)
+  command:option("--set", "Set a recipe option, or a stage's as stage.option."):argname "NAME=VALUE":count "*"
+  command:option("-j --jobs", "Worker threads (default: one a processor)."):argname "N"
+  command:option("--memory", "Memory to use, such as 2G (default: half of what there is)."):argname "SIZE"
+  command:option("--log-level", "What to print: debug, info, warn or error."):choices { "debug", "info", "warn", "error" }
+  command:option("--log-file", "Also write events there, as JSON lines."):argname "FILE"
+  command:flag("--no-stream", "Finish each stage before the next begins; the bytes are the same.")
+end
+
+local function parser()
+  local argparse = require "argparse"
+  local p = argparse("lathe", "From documents to a fine-tuned language model, on your own machine.")
+  p:command_target "command"
+  p:add_help_command(false)
+  p:flag("--version", "Print the version."):action(function()
+    print("lathe " .. M.version)
+    os.exit(0, true)
+  end)
+  local c = p:command("run", "Run a recipe, or go on with one that was stopped.")
+  c:argument("recipe", "The recipe: a Lua file.")
+  run_flags(c)
+  c:option("--from", "Run this stage and those after it again."):argname "STAGE"
+  c:option("--only", "Run only this stage."):argname "STAGE"
+  c:option("--runs", "The folder for runs (default: runs)."):argname "FOLDER"
+  c:flag("--plan", "Say what would be done, and do nothing.")
+  c = p:command("stage", "Run one stage on a JSONL file.")
+  c:argument("name", "The stage.")
+  c:argument("input", "What it reads: a JSONL file; for read, a folder, file or pattern.")
+  c:argument("output", "The JSONL file (or, for an artifact, the folder) to be made.")
+  run_flags(c)
+  c:option("--artifact", "An artifact that the stage uses."):argname "NAME=FOLDER":count "*"
+  c = p:command("repl", "Explore: a Lua prompt with the engine at hand.")
+  c:argument("script", "A Lua file to run first."):args "?"
+  p:command("doctor", "Check this machine: libraries, processor, sandbox.")
+  c = p:command("help", "Explain a command, stage, function, recipe or template.")
+  c:argument("name", "What to explain."):args "?"
+  c = p:command("exec", "Run a Lua script with the engine at hand.")
+  c:argument("script", "The script.")
+  c:argument("arguments", "Its arguments."):args "*"
+  return p
+end
+
+-- Scripts take their arguments as they are, options too: no parser between.
+local function exec_arguments(arguments)
+  return { command = "exec", script = arguments[2], arguments = table.move(arguments, 3, #arguments, 1, {}) }
+end
+
+local COMMANDS = {
+  run = run,
+  stage = stage,
+  exec = exec,
+  repl = function(args) return require("lathe.repl").main(args) end,
+  doctor = function() return require("lathe.doctor").main() end,
+  help = function(args) return require("lathe.help").main(args.name) end,
+}
+
 --- The program's entry.
--- @param arguments table: as the shell gave them, [0] is the program's name
+-- @param arguments table: as the shell gave them; [0] is the program's name
 -- @return integer: the exit status
 function M.main(arguments)
-  if arguments[1] == "exec" and arguments[2] then return exec(arguments) end
-  io.stderr:write("usage: lathe exec SCRIPT [ARGUMENT …]\n")
-  return 2
+  M.version = require("engine.worker").version()
+  if arguments[1] == "--version" then
+    print("lathe " .. M.version)
+    return 0
+  end
+  local args
+  if arguments[1] == "exec" and arguments[2] then
+    args = exec_arguments(arguments)
+  elseif #arguments == 0 then
+    io.stderr:write(parser():get_help(), "\n")
+    return 2
+  else
+    local p = parser()
+    local fine, result = p:pparse(arguments)
+    if not fine then
+      io.stderr:write(p:get_usage(), "\n")
+      say("%s", result)
+      return 2
+    end
+    args = result
+  end
+  return COMMANDS[args.command](args)
 end
 
 return M

@@ -1,0 +1,223 @@
+-- SPDX-License-Identifier: MIT
+-- One part of a map stage: some input records in, part-N.jsonl and part-N.rejected.jsonl out.
+--
+-- Runs in a worker thread's state, or in the main state for stages typed into the REPL. Order of
+-- writing: side files, then the rejected, then the part itself; the part's presence means done.
+
+local file = require "engine.file"
+local hash = require "engine.hash"
+local json = require "engine.json"
+
+local M = {}
+
+--- The files of a part.
+-- @param dir string: the stage's folder
+-- @param n integer: the part's number, from 0
+-- @return string, string: part-N.jsonl, part-N.rejected.jsonl
+function M.paths(dir, n)
+  local base = ("%s/part-%05d"):format(dir, n)
+  return base .. ".jsonl", base .. ".rejected.jsonl", base
+end
+
+local RETRY = setmetatable({}, { __tostring = function() return "needs the part before it" end })
+
+local function document_end(record, document)
+  local metadata = record and record.metadata
+  if metadata and metadata.document == document and metadata.span then return metadata.span[2] end
+end
+
+-- The end offset of a document's text in the parts before this one; raises RETRY when the part before
+-- is not there yet.
+local function end_before(dir, part, document)
+  for n = part - 1, 0, -1 do
+    local path = M.paths(dir, n)
+    if not file.stat(path) then error(RETRY, 0) end
+    local last
+    for text in file.lines(path) do last = text end
+    if last then
+      local stop = document_end(json.record(last), document)
+      if stop then return stop end
+    end
+  end
+  return 0
+end
+
+local Writer = {}
+Writer.__index = Writer
+Writer.__close = function(self)
+  for _, w in pairs(self.open) do w:close() end
+end
+
+local function checked(value, message, code)
+  if not value then error({ code = code or "io", message = message }, 0) end
+  return value
+end
+
+function Writer:put(path, ...)
+  local w = self.open[path]
+  if not w then
+    w = checked(file.replace(path, false))
+    self.open[path] = w
+  end
+  checked(w:write(...))
+end
+
+local function writer(dir, n)
+  local main, rejected, base = M.paths(dir, n)
+  return setmetatable({ open = {}, main = main, rejected = rejected, base = base, sides = {} }, Writer)
+end
+
+function Writer:commit()
+  for _, path in ipairs(self.sides) do checked(self.open[path]:commit()) end
+  for _, path in ipairs { self.rejected, self.main } do
+    self:put(path)
+    checked(self.open[path]:commit())
+  end
+end
+
+--- What a rejected record looks like in rejected.jsonl.
+-- @param stage string: the stage's name
+-- @param record record|table|nil: what was rejected
+-- @param reason string: a short fixed word
+-- @param detail any: more, for a person
+-- @return string: one line
+function M.rejection(stage, record, reason, detail)
+  return json.encode { stage = stage, reason = reason, detail = detail, record = record } .. "\n"
+end
+
+--- The table that a stage's functions get as ctx, for one part.
+-- @param stage table: the resolved stage
+-- @param job table: { artifacts, root, memory, dir, part }
+-- @param counts table: { rejected, transient } to be counted in
+-- @param out table: a writer with put(path, …)
+-- @return table: ctx
+function M.context(stage, job, counts, out)
+  local ctx = { options = stage.options, seed = job.seed, root = job.root, memory = job.memory,
+    threads = job.threads or 1, cache = stage.cache, stage = stage.name, dir = job.artifact_dir,
+    scratch = job.scratch, logs = {}, recipe = job.recipe }
+  local record_now
+
+  function ctx.reject(record, reason, detail)
+    counts.rejected = counts.rejected + 1
+    if reason == "transient" then counts.transient = counts.transient + 1 end
+    out:put(out.rejected, M.rejection(stage.name, record, reason or "rejected", detail))
+  end
+
+  function ctx.artifact(name)
+    local path = job.artifacts and job.artifacts[name]
+    if not path then error(("stage %s did not say that it uses '%s'"):format(stage.name, name), 2) end
+    return path
+  end
+
+  function ctx.log(level, message, fields)
+    ctx.logs[#ctx.logs + 1] = { level = level, message = message, fields = fields }
+  end
+
+  function ctx.side(name, text)
+    local path = ("%s.%s.jsonl"):format(out.base, name)
+    if not out.open[path] then out.sides[#out.sides + 1] = path end
+    out:put(path, text, text:sub(-1) == "\n" and "" or "\n")
+  end
+
+  function ctx.base(record)
+    local document = record.metadata and record.metadata.document
+    return document_end(ctx.last, document) or end_before(job.dir, job.part, document)
+  end
+
+  function ctx.progress() end
+
+  function ctx.begin(record)
+    record_now = record
+    rawset(ctx, "rng", nil)
+  end
+
+  return setmetatable(ctx, {
+    __index = function(self, key)
+      if key ~= "rng" then return nil end
+      local id = record_now and record_now.id
+      local rng = hash.rng(job.seed, stage.name, tostring(id or ""))
+      rawset(self, "rng", rng)
+      return rng
+    end,
+  })
+end
+
+local function where_is(record, path, number)
+  local metadata = type(record) ~= "string" and record and record.metadata
+  local from = metadata and metadata.path
+  return ("%s:%d%s"):format(path, number, from and " (from " .. tostring(from) .. ")" or "")
+end
+
+local function parse(line, path, number)
+  local record, message = json.record(line)
+  if not record then
+    error({ code = "format", message = ("%s:%d: %s"):format(path, number, message) }, 0)
+  end
+  return record
+end
+
+-- Turns what each() raised or returned into an error of the run, or into a rejected record.
+local function failed(stage, ctx, record, path, number, problem, code)
+  if problem == RETRY then error(RETRY, 0) end
+  if type(problem) == "string" and problem:find("not enough memory", 1, true) then
+    collectgarbage()
+    ctx.reject({ id = record.id }, "memory", "the record needs more memory than a worker's share")
+    return
+  end
+  local message = type(problem) == "table" and problem.message or tostring(problem)
+  error({ code = code or type(problem) == "table" and problem.code or "failed", record = record.id,
+    where = where_is(record, path, number),
+    message = ("stage %s, record %s: %s"):format(stage.name, where_is(record, path, number), message) }, 0)
+end
+
+local function run_records(stage, job, ctx, counts, emit)
+  local each = stage.module.each
+  for _, range in ipairs(job.ranges) do
+    local path = range[1]
+    for line, number, _, length in checked(file.lines(path, { from = range[2], to = range[3] })) do
+      counts.records_in = counts.records_in + 1
+      if not line then
+        ctx.reject({ path = path, line = number, bytes = length }, "line_too_long",
+          "lines over 64 MiB are not read")
+      else
+        local record = parse(line, path, number)
+        ctx.begin(record)
+        local fine, result, message, code = pcall(each, record, ctx, emit)
+        if not fine then
+          failed(stage, ctx, record, path, number, result)
+        elseif result == nil and message then
+          failed(stage, ctx, record, path, number, message, code)
+        end
+      end
+    end
+  end
+end
+
+--- Runs one part of a map stage.
+-- @param stage table: the resolved stage
+-- @param job table: { part, dir, ranges = {{path, from, to} …}, artifacts, seed, root, memory }
+-- @return table: { records_in, records_out, rejected, transient, logs } or { retry = true } or { error = … }
+function M.run(stage, job)
+  local counts = { records_in = 0, records_out = 0, rejected = 0, transient = 0 }
+  stage.cache = stage.cache or {}
+  local out <close> = writer(job.dir, job.part)
+  local ctx = M.context(stage, job, counts, out)
+  local main = out.main
+  local function emit(record)
+    if record == nil then error("emit needs a record", 2) end
+    counts.records_out = counts.records_out + 1
+    ctx.last = record
+    out:put(main, json.encode(record), "\n")
+  end
+  local fine, problem = pcall(run_records, stage, job, ctx, counts, emit)
+  if fine then fine, problem = pcall(out.commit, out) end
+  if fine then
+    counts.logs = #ctx.logs > 0 and ctx.logs or nil
+    return counts
+  end
+  if problem == RETRY then return { retry = true } end
+  if type(problem) ~= "table" then problem = { code = "failed", message = tostring(problem) } end
+  return { error = problem }
+end
+
+return M
