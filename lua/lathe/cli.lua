@@ -108,7 +108,6 @@ local function parser()
   local argparse = require "argparse"
   local p = argparse("lathe", "From documents to a fine-tuned language model, on your own machine.")
   p:command_target "command"
-  p:add_help_command(false)
   p:flag("--version", "Print the version."):action(function()
     print("lathe " .. M.version)
     os.exit(0, true)

@@ -93,9 +93,12 @@ local function checked_module(reference, search)
   return module, path, kind
 end
 
-local function recipe_options(recipe, set)
+local function recipe_options(recipe, set, root)
   local options = {}
-  for k, v in pairs(recipe.options) do options[k] = v end
+  for k, v in pairs(recipe.options) do
+    -- "$root" in a default is the recipe's folder, so that a recipe finds what lies beside it
+    options[k] = type(v) == "string" and v:gsub("%$root%f[^%w_]", (root:gsub("%%", "%%%%"))) or v
+  end
   local per_stage = {}
   for _, name in ipairs(config.names(set or {})) do
     local text = set[name]
@@ -204,6 +207,18 @@ local function bind_stage(plan, reference, index, search, overrides, published)
     end
     stage.uses[artifact] = maker or 0
   end
+  stage.reads = {}
+  local reads = module.reads
+  if type(reads) == "function" then reads = reads(stage.options) end
+  for label, other in pairs(reads or {}) do
+    local from = plan.by_name[other]
+    if not from then
+      local names = {}
+      for i, s in ipairs(plan.stages) do names[i] = s.name end
+      fail(reference.where, "stage %s, %s: %s", name, label, config.unknown("earlier stage", other, names))
+    end
+    stage.reads[label] = from.index
+  end
   if kind == "artifact" then
     stage.publishes = stage.options.as or module.publishes or name
     published[stage.publishes] = index
@@ -218,7 +233,7 @@ end
 -- @return table: the plan { name, options, seed, stages, by_name, root, path, fingerprint }
 -- @error raises { code = "misuse", message }
 function M.resolve(recipe, given)
-  local options, overrides = recipe_options(recipe, given.set)
+  local options, overrides = recipe_options(recipe, given.set, given.root or ".")
   local plan = { name = recipe.name, root = given.root, path = given.path, options = options,
     seed = recipe.seed, stages = {}, by_name = {}, input = given.input, given = given.artifacts or {} }
   local published = {}
@@ -325,6 +340,8 @@ function M.keys(plan, run_dir)
     for artifact, maker in pairs(stage.uses) do
       parts.uses[artifact] = maker > 0 and plan.stages[maker].key or plan.given[artifact]
     end
+    parts.reads = {}
+    for label, index in pairs(stage.reads) do parts.reads[label] = plan.stages[index].key end
     if stage.path then parts.code = file.sha256(stage.path) end
     if stage.inline or has_functions(stage.options) then parts.recipe = recipe_hash end
     if stage.module.hashes then

@@ -72,6 +72,9 @@ function Run:look(stage)
   for _, maker in pairs(stage.uses) do
     upstream_redone = upstream_redone or maker > 0 and self.plan.stages[maker].redo
   end
+  for _, index in pairs(stage.reads) do
+    upstream_redone = upstream_redone or self.plan.stages[index].redo
+  end
   local forced = self.from_index and stage.index >= self.from_index
   if self.only_index and stage.index ~= self.only_index then forced, upstream_redone = false, false end
   local same = manifest and manifest.key == stage.key
@@ -266,6 +269,9 @@ function Run:artifact_paths(stage)
 end
 
 function Run:artifacts_ready(stage)
+  for _, index in pairs(stage.reads) do
+    if not self.plan.stages[index].done then return false end
+  end
   for _, maker in pairs(stage.uses) do
     if maker > 0 and not self.plan.stages[maker].done then return false end
   end
@@ -428,6 +434,10 @@ function Run:context(stage, out)
     scratch = stage.dir .. "/scratch", recipe = self.plan.name, part = 0 }, counts, out)
   ctx.progress = function(done, total, unit, note)
     self.progress:update(self:label(stage), done, total, unit, note)
+  end
+  ctx.reads = {}
+  for label, index in pairs(stage.reads) do
+    ctx.reads[label] = setmetatable({ list = (self:outputs(index)) }, Input)
   end
   ctx.log = function(level, message, fields) self.log:event(level, stage.name, message, fields) end
   return ctx
