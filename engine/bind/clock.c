@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* require "engine.clock": monotonic time, and what the process has used. Not for anything that ends in
- * an artifact: those depend on inputs and seeds only. */
+/* require "engine.clock": monotonic time, and what the process has used. Not for anything that ends
+ * in an artifact: those depend on inputs and seeds only. */
 #include "bind/bind.h"
 
 #include <sys/resource.h>
