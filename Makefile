@@ -76,6 +76,8 @@ $(1)/lathe: $(1)/engine/main.o $(1)/registry.o $$($(1)_BIND) $(1)/libengine.a
 $(1)/lathe-extract: $$($(1)_EXTRACT)
 	$$(if $$(Q),@echo "  CC $$@")
 	$$(Q)$$(CC) $$(CFLAGS) $(2) -o $$@ $$^ $$(EXTRACT_LIB) $$(LIBS) $$(LDFLAGS)
+# Kernels: vectorised, and free of errno and traps (which changes no value). Never fast-math.
+$(1)/engine/tensor/%.o: CFLAGS += -O3 -fno-math-errno -fno-trapping-math -Wno-psabi
 $(1)/engine/%.o: engine/%.c
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  CC $$@")
