@@ -336,8 +336,9 @@ static int l_lock(lua_State *L) {
   return 1;
 }
 
-static int add_boundary(void *arg, uint64_t offset, struct err *err) {
+static int add_boundary(void *arg, uint64_t offset, uint64_t line, struct err *err) {
   buf_add(arg, &offset, sizeof offset);
+  buf_add(arg, &line, sizeof line);
   return buf_check(arg, "part boundaries", err);
 }
 
@@ -346,7 +347,7 @@ static int add_boundary(void *arg, uint64_t offset, struct err *err) {
 -- @param path string: a JSONL file
 -- @param options table: { max_records, max_bytes, records = 0, bytes = 0 (of the group still open)
 }
--- @return table: { boundaries = {offset …}, records, bytes (of the open group), lines, size }
+-- @return table: { boundaries = {offset, line, offset, line …}, records, bytes (of the open group), lines, size }
 -- @error not_found, io */
 static int l_cut(lua_State *L) {
   static const char *const known[] = {"max_records", "max_bytes", "records", "bytes", NULL};

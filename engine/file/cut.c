@@ -44,7 +44,7 @@ static int end_of_line(struct cutter *c, struct err *err) {
   c->in_line = false;
   if (c->state->records < c->max_records && c->state->bytes < c->max_bytes) return 0;
   *c->state = (struct file_cut){0};
-  return c->boundary(c->arg, c->at, err);
+  return c->boundary(c->arg, c->at, c->lines, err);
 }
 
 static int cut_piece(struct cutter *c, const char *p, size_t n, struct err *err) {

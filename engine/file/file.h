@@ -121,13 +121,13 @@ void file_unlock(int fd);
 
 /* Cuts a file of lines into groups, carrying on from a group begun in the file before.
  * A group ends behind the line that brings it to max_records lines or max_bytes bytes. Calls
- * boundary(arg, offset) with the offset behind each such line; leaves in *state what the group
+ * boundary(arg, offset, line) with the offset behind each such line and its number; leaves in *state what the group
  * still open holds. Adds the file's lines to *lines and stores its size. A last line without "\n"
  * counts. */
 struct file_cut {
   uint64_t records, bytes; /* of the group still open */
 };
-typedef int file_boundary(void *arg, uint64_t offset, struct err *err);
+typedef int file_boundary(void *arg, uint64_t offset, uint64_t line, struct err *err);
 int file_cut(const char *path, uint64_t max_records, uint64_t max_bytes, struct file_cut *state,
              file_boundary *boundary, void *arg, uint64_t *lines, uint64_t *size, struct err *err);
 

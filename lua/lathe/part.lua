@@ -176,6 +176,7 @@ local function run_records(stage, job, ctx, counts, emit)
     local path = range[1]
     for line, number, _, length in checked(file.lines(path, { from = range[2], to = range[3] })) do
       counts.records_in = counts.records_in + 1
+      number = number + (range[4] or 0)
       if not line then
         ctx.reject({ path = path, line = number, bytes = length }, "line_too_long",
           "lines over 64 MiB are not read")
@@ -195,7 +196,7 @@ end
 
 --- Runs one part of a map stage.
 -- @param stage table: the resolved stage
--- @param job table: { part, dir, ranges = {{path, from, to} …}, artifacts, seed, root, memory }
+-- @param job table: { part, dir, ranges = {{path, from, to, lines before} …}, artifacts, seed, root, memory }
 -- @return table: { records_in, records_out, rejected, transient, logs } or { retry = true } or { error = … }
 function M.run(stage, job)
   local counts = { records_in = 0, records_out = 0, rejected = 0, transient = 0 }

@@ -47,7 +47,7 @@ end
 
 -- ---- what is there already ----
 
-function Run:manifest_path(stage) return stage.dir .. "/manifest.json" end
+local function manifest_path(stage) return stage.dir .. "/manifest.json" end
 
 -- A folder made for a stage of this name and key under another number is taken over.
 function Run:adopt(stage)
@@ -67,7 +67,7 @@ end
 function Run:look(stage)
   stage.dir = self.dir .. "/" .. stage.folder
   self:adopt(stage)
-  local manifest = decode_file(self:manifest_path(stage))
+  local manifest = decode_file(manifest_path(stage))
   local upstream_redone = stage.from and self.plan.stages[stage.from].redo
   for _, maker in pairs(stage.uses) do
     upstream_redone = upstream_redone or maker > 0 and self.plan.stages[maker].redo
@@ -109,7 +109,7 @@ function Run:prepare(stage)
     must(file.mkdirs(stage.dir))
     must(file.write(key_path, stage.key))
   else
-    file.remove_tree(self:manifest_path(stage))
+    file.remove_tree(manifest_path(stage))
     if stage.retry_transient then drop_transient(stage) end
     for _, entry in ipairs(file.list(stage.dir) or {}) do
       if entry.name:find "%.tmp%-%d+%-%d+$" then file.remove_tree(stage.dir .. "/" .. entry.name) end
@@ -169,13 +169,13 @@ local function cut_file(stage, path)
   local open = stage.open
   local cut = must(file.cut(path, { max_records = PART_RECORDS, max_bytes = PART_BYTES,
     records = open.records, bytes = open.bytes }))
-  local from = 0
-  for _, boundary in ipairs(cut.boundaries) do
-    open.ranges[#open.ranges + 1] = { path, from, boundary }
+  local from, line = 0, 0
+  for i = 1, #cut.boundaries, 2 do
+    open.ranges[#open.ranges + 1] = { path, from, cut.boundaries[i], line }
     close_group(stage, open)
-    open, from = stage.open, boundary
+    open, from, line = stage.open, cut.boundaries[i], cut.boundaries[i + 1]
   end
-  if from < cut.size then open.ranges[#open.ranges + 1] = { path, from, cut.size } end
+  if from < cut.size then open.ranges[#open.ranges + 1] = { path, from, cut.size, line } end
   open.records, open.bytes = cut.records, cut.bytes
   stage.records_in = stage.records_in + cut.lines
 end
@@ -228,7 +228,7 @@ function Run:finish(stage, more)
     records_in = stage.records_in or 0, records_out = out, rejected = rejected, reasons = reasons,
     transient = transient, artifact = stage.publishes, facts = more.facts,
     seconds = math.floor((clock.now() - stage.began) * 1000 + 0.5) / 1000 }
-  must(file.write(self:manifest_path(stage), json.encode(manifest, { indent = 2, sort = true }) .. "\n"))
+  must(file.write(manifest_path(stage), json.encode(manifest, { indent = 2, sort = true }) .. "\n"))
   stage.manifest, stage.done = manifest, true
   self.log:event("info", "stage", "finished", { stage = stage.name, duration_ms = math.floor(manifest.seconds * 1000),
     records_in = manifest.records_in, records_out = out, rejected = rejected })
@@ -670,6 +670,7 @@ function M.run(recipe, options)
     if type(problem) ~= "table" then problem = { code = "failed", message = tostring(problem) } end
     if worker.cancelled() then problem = { code = "cancelled", message = "interrupted" } end
     if self and self.log then
+      self.log.level = math.huge -- the caller tells the user
       pcall(self.log.event, self.log, "error", "run", problem.code or "failed", { message = problem.message })
     end
   end

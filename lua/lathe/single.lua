@@ -15,7 +15,7 @@ function M.recipe(given)
   return lathe.recipe("stage-" .. given.stage) { lathe[given.stage](options) }
 end
 
-local function join(run, stage, kind, target)
+local function join(stage, kind, target)
   local part = require "lathe.part"
   local w <close> = assert(file.replace(target))
   for n = 0, stage.manifest.parts - 1 do
@@ -40,11 +40,11 @@ local function publish(run, target)
   if stage.kind == "artifact" then
     done, message, code = file.rename(stage.dir .. "/" .. stage.publishes, target)
   else
-    done, message, code = join(run, stage, "main", target)
+    done, message, code = join(stage, "main", target)
   end
   if not done then return nil, message, code end
   if stage.manifest.rejected > 0 then
-    done, message, code = join(run, stage, "rejected", target .. ".rejected.jsonl")
+    done, message, code = join(stage, "rejected", target .. ".rejected.jsonl")
     if not done then return nil, message, code end
   end
   io.stderr:write(run:stage_line(stage), "\n")
