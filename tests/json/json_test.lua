@@ -48,6 +48,7 @@ test.case("errors say where", function()
   test.equal(none, nil)
   test.equal(message, "line 12: byte 0: expected a record { … }, got array")
   none, message = json.record("{", "x.jsonl:3")
+  test.equal(none, nil)
   test.equal(message, "x.jsonl:3: byte 1: the text ends early")
 end)
 
@@ -85,7 +86,9 @@ test.case("records read like tables", function()
   test.equal(table.concat(keys, " "), "text n f none m t")
   for i, v in ipairs(r.m.l) do sum = sum + i * (type(v) == "number" and v or v[2]) end
   test.equal(sum, 1 + 2 * 3)
-  test.equal(r:table(), { text = "x\ny", n = 3, f = 3.0, none = json.null, m = { p = "q", l = { 1, { 2, 3 } } }, t = true })
+  test.equal(r:table(), {
+    text = "x\ny", n = 3, f = 3.0, none = json.null, m = { p = "q", l = { 1, { 2, 3 } } }, t = true
+  })
   test.contains(tostring(r), "record of 6 fields")
   test.contains(tostring(r), "{ p, l }")
   test.raises("only the end can move", function() r.m.l[4] = 1 end)

@@ -1,0 +1,200 @@
+-- SPDX-License-Identifier: MIT
+-- Records and datasets: what recipes, stages and the REPL use around engine.json.
+--
+-- A dataset is a JSONL file looked at in place: ds[1], #ds, for r in ds:records(). Only the offsets of
+-- its lines are held, and only once ds[i] or #ds needs them; records() streams.
+
+local json = require "engine.json"
+local hash = require "engine.hash"
+local file = require "engine.file"
+
+local M = {}
+
+-- Where a record came from; with the content it makes the id.
+local ORIGIN = { "document", "path", "page", "span", "origin_span" }
+
+--- A stable id for a record: a hash of its content and of its origin.
+-- Content is every field but `id` and `metadata`; origin is `document`, `path`, `page`, `span` of the
+-- metadata. The order of the fields does not matter.
+-- @param fields table|record: the record
+-- @return string: 24 hexadecimal digits
+-- @example require("lathe.record").id { text = "hello" }
+function M.id(fields)
+  local plain = type(fields) == "userdata" and json.table(fields) or fields
+  local content = {}
+  for k, v in pairs(plain) do
+    if k ~= "id" and k ~= "metadata" then content[k] = v end
+  end
+  local origin, metadata = {}, plain.metadata
+  if json.kind(metadata) == "object" then
+    for _, name in ipairs(ORIGIN) do origin[name] = metadata[name] end
+  end
+  return hash.sha256(json.encode({ json.object(content), json.object(origin) }, { sort = true })):sub(1, 24)
+end
+
+-- A line that is not a record, as an error message: every caller says it the same way.
+local function parse(self, text, number)
+  local where = ("%s:%d"):format(self.path, number)
+  if not text then return nil, ("%s: line longer than %d bytes"):format(where, self.max_line), "limit" end
+  return json.record(text, where)
+end
+
+local function is_blank(text) return text and not text:find "[^ \t\r]" end
+
+local Dataset = {}
+
+-- Offsets of the lines that hold records; made on the first need, in one pass.
+local function index(self)
+  if rawget(self, "offsets") then return self.offsets end
+  local offsets, numbers, last = {}, {}, 0
+  for text, number, offset, length in assert(file.lines(self.path, { max_line = self.max_line })) do
+    if not is_blank(text) then
+      offsets[#offsets + 1], numbers[#offsets + 1] = offset, number
+    end
+    last = offset + (length or #text)
+  end
+  rawset(self, "numbers", numbers)
+  rawset(self, "size", last)
+  rawset(self, "offsets", offsets)
+  return offsets
+end
+
+--- Record number i (from 1), or nil behind the end.
+-- @param i integer: which
+-- @return record
+-- @error format (the line is not a JSON object), limit (a line longer than max_line)
+function Dataset:get(i)
+  local offset = index(self)[i]
+  if not offset then return nil end
+  if self.compressed then
+    for text, number in assert(file.lines(self.path, { max_line = self.max_line })) do
+      if number == self.numbers[i] then return parse(self, text, number) end
+    end
+    return nil
+  end
+  local lines <close> = assert(file.lines(self.path, { max_line = self.max_line, from = offset }))
+  return parse(self, lines(), self.numbers[i])
+end
+
+--- Iterates over all records in order: for r, line_number in ds:records() do … end.
+-- A line that is not a record raises an error that names file and line.
+-- @return function: the iterator
+function Dataset:records()
+  local next_line = assert(file.lines(self.path, { max_line = self.max_line }))
+  return function()
+    while true do
+      local text, number = next_line()
+      if text == nil then return nil end
+      if not is_blank(text) then
+        local r, message = parse(self, text, number)
+        if not r then error(message, 0) end
+        return r, number
+      end
+    end
+  end, nil, nil, next_line
+end
+
+--- The first n records as a list.
+-- @param n integer: optional, how many (default 5)
+-- @return table: list of records
+function Dataset:head(n)
+  local list = {}
+  for r in self:records() do
+    list[#list + 1] = r
+    if #list >= (n or 5) then break end
+  end
+  return list
+end
+
+--- The names of the fields of the first records, in the order of their first appearance.
+-- @param n integer: optional, of how many records (default 100)
+-- @return table: list of names
+function Dataset:fields(n)
+  local names, seen = {}, {}
+  for _, r in ipairs(self:head(n or 100)) do
+    for name in pairs(r) do
+      if not seen[name] then
+        seen[name] = true
+        names[#names + 1] = name
+      end
+    end
+  end
+  return names
+end
+
+local meta = { __name = "dataset" }
+
+function meta.__index(self, key)
+  if math.type(key) == "integer" then
+    local r, message = Dataset.get(self, key)
+    if message then error(message, 2) end
+    return r
+  end
+  return Dataset[key]
+end
+
+function meta.__len(self) return #index(self) end
+
+function meta.__newindex() error("a dataset is read only; write a new file instead", 2) end
+
+function meta.__tostring(self)
+  local n = #self
+  local lines = { ("dataset %s: %d record%s"):format(self.path, n, n == 1 and "" or "s") }
+  if n > 0 then
+    lines[2] = "  fields: " .. table.concat(self:fields(), ", ")
+    lines[3] = "  [1] " .. tostring(self[1]):gsub("\n", "\n    ")
+  end
+  return table.concat(lines, "\n")
+end
+
+--- Opens a JSONL file (plain, gzip or zstd) as a dataset: ds[1], #ds, ds:records(), ds:head().
+-- @param path string: the file
+-- @param options table: optional { max_line = bytes, default 64 MiB }
+-- @return dataset
+-- @error not_found, io
+-- @example for r in require("lathe.record").open("train.jsonl"):records() do print(r.text) end
+function M.open(path, options)
+  if type(path) ~= "string" then error("a path is needed, got " .. type(path), 2) end
+  for k in pairs(options or {}) do
+    if k ~= "max_line" then error(("unknown option '%s'; did you mean 'max_line'?"):format(tostring(k)), 2) end
+  end
+  local info, message, code = file.stat(path)
+  if not info then return nil, message or (path .. ": no such file"), code or "not_found" end
+  if info.type ~= "file" then return nil, path .. ": is not a file", "misuse" end
+  local magic = info.size >= 4 and file.read_range(path, 0, 4) or ""
+  return setmetatable({
+    path = path,
+    max_line = options and options.max_line or 64 << 20,
+    compressed = magic:sub(1, 2) == "\x1f\x8b" or magic == "\x28\xb5\x2f\xfd",
+  }, meta)
+end
+
+--- Writes records or tables to a JSONL file in one step.
+-- @param path string: the file
+-- @param records table|function: a list, or an iterator that gives records
+-- @return integer: how many were written
+-- @error io
+-- @example require("lathe.record").write("out.jsonl", { { text = "a" }, { text = "b" } })
+function M.write(path, records)
+  local each, state, at = records, nil, nil
+  if type(records) == "table" then
+    local i = 0
+    each = function()
+      i = i + 1
+      return records[i]
+    end
+  end
+  local w <close>, message, code = file.replace(path)
+  if not w then return nil, message, code end
+  local count = 0
+  for r in each, state, at do
+    local fine, why, kind = w:write(json.encode(r), "\n")
+    if not fine then return nil, why, kind end
+    count = count + 1
+  end
+  local fine, why, kind = w:commit()
+  if not fine then return nil, why, kind end
+  return count
+end
+
+return M
