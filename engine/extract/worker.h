@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* What runs in the child, one process per document: decide the type, read it, write frames.
+ *
+ *   job.fd ─► sniff_type ─► text | html | docx | pdf ─► struct out ─► data socket
+ *
+ * Readers return 0 or an error code with a message for a person, as everywhere; they need not care
+ * for what they leave allocated when they fail, since the process ends, but they do.
+ */
+#ifndef LATHE_EXTRACT_WORKER_H
+#define LATHE_EXTRACT_WORKER_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "extract/out.h"
+#include "extract/protocol.h"
+
+/* Shared with the server, which kills the child when one page takes too long. The child may lie in
+ * it; then only its own pages suffer. */
+struct progress {
+  _Atomic uint32_t page; /* at work on it; 0: before the first */
+  _Atomic uint32_t pages;
+};
+
+struct job {
+  int fd; /* the document; position 0 */
+  uint64_t bytes;
+  struct extract_request request;
+  struct progress *progress;
+  uint32_t first_page; /* of a PDF: where to go on after a page was killed */
+  struct out out;
+};
+
+enum doc_type { DOC_UNKNOWN, DOC_TXT, DOC_MD, DOC_HTML, DOC_DOCX, DOC_PDF };
+
+/* Decides by content, then by the name's extension. ERR_UNSUPPORTED says what it seems to be. */
+int sniff_type(struct job *job, enum doc_type *type, struct err *err);
+const char *sniff_name(enum doc_type type); /* "txt" … */
+
+int text_read(struct job *job, bool markdown, struct err *err);
+int html_read(struct job *job, struct err *err);
+int docx_read(struct job *job, struct err *err);
+int pdf_read(struct job *job, struct err *err);
+uint32_t pdf_version(void); /* of poppler, as in struct extract_hello */
+
+/* Reads up to n bytes at an offset of the document; short only at its end. −1 with err. */
+long long job_read(struct job *job, uint64_t at, void *bytes, size_t n, struct err *err);
+
+#endif
