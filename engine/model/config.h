@@ -38,7 +38,9 @@ int model_config_check(struct model_config *c, struct err *err);
 /* Number of weights, without adapters; the tied head counts once. */
 size_t model_config_parameters(const struct model_config *c);
 
-static inline size_t model_q_dim(const struct model_config *c) { return c->heads * c->head_dim; }
+static inline size_t model_q_dim(const struct model_config *c) {
+  return c->heads * c->head_dim;
+}
 static inline size_t model_kv_dim(const struct model_config *c) {
   return c->kv_heads * c->head_dim;
 }

@@ -4,7 +4,8 @@
  * Prompts are answered in groups. A group's prompts are read in one packed pass; then every step is
  * a pass over one row for each answer that is not finished:
  *
- *   cache of a layer   │ prompt 1, answer 1, room │ prompt 2, answer 2, room │ …     [rows, k and v]
+ *   cache of a layer   │ prompt 1, answer 1, room │ prompt 2, answer 2, room │ …     [rows, k and
+ * v]
  *
  * The draw of a token is a pure function of (seed, prompt, position), so an answer depends on
  * neither its neighbours' ends nor the number of threads.
@@ -63,7 +64,8 @@ static int32_t most_likely(const float *logits, size_t n) {
   return (int32_t)best;
 }
 
-/* Softmax over the first n candidates at that temperature, cut at top_p, then one draw u in [0, 1). */
+/* Softmax over the first n candidates at that temperature, cut at top_p, then one draw u in [0, 1).
+ */
 static int32_t draw(const struct candidate *c, size_t n, const struct model_sampling *s, double u) {
   double sum = 0, kept = 0, run = 0;
   size_t last = 0;
@@ -95,12 +97,12 @@ static int32_t choose(const float *logits, size_t vocab, const struct model_samp
 struct group {
   struct model *m;
   const struct model_sampling *s;
-  struct model_answer *answers; /* of the group's first prompt */
-  size_t n, first;              /* prompts; number of the first */
-  size_t rows;                  /* room in the cache */
+  struct model_answer *answers;      /* of the group's first prompt */
+  size_t n, first;                   /* prompts; number of the first */
+  size_t rows;                       /* room in the cache */
   int32_t *cache_start, *len, *room; /* [n] */
   size_t active;
-  size_t *who;                                     /* [active] prompts not finished */
+  size_t *who;                                                /* [active] prompts not finished */
   int32_t *tokens, *positions, *starts, *act_start, *act_len; /* one row each, [n] (+1) */
   float *kv, *last, *logits; /* device: cache, [n, hidden], [n, vocab] */
   float *host;               /* [n, vocab] */
@@ -154,7 +156,8 @@ static int group_place(struct group *g, const struct model_batch *b, struct err 
       return err_set(err, ERR_LIMIT,
                      "prompt %zu has %zu tokens; the model takes %zu with the answer",
                      g->first + i + 1, len, c->max_positions);
-    size_t room = c->max_positions - len < g->s->max_tokens ? c->max_positions - len : g->s->max_tokens;
+    size_t room =
+        c->max_positions - len < g->s->max_tokens ? c->max_positions - len : g->s->max_tokens;
     g->cache_start[i] = (int32_t)g->rows;
     g->len[i] = (int32_t)len;
     g->room[i] = (int32_t)room;
@@ -185,7 +188,8 @@ static int prefill(struct group *g, const struct model_batch *b, struct err *err
   if (rc) return rc;
   run_forward(&r);
   for (size_t i = 0; i < g->n && !r.rc; i++)
-    r.rc = d->copy(d, g->last + i * h, r.xf + (size_t)(b->starts[i + 1] - 1) * h, h * sizeof(float), err);
+    r.rc = d->copy(d, g->last + i * h, r.xf + (size_t)(b->starts[i + 1] - 1) * h, h * sizeof(float),
+                   err);
   for (size_t i = 0; i < g->n; i++) g->who[i] = i;
   g->active = g->n;
   return r.rc ? r.rc : logits_out(g, &r, g->last);
@@ -200,8 +204,10 @@ static int advance(struct group *g, struct err *err) {
     const float *logits = g->host + a * vocab;
     int32_t id = choose(logits, vocab, g->s, g->scratch, g->first + i, (uint64_t)g->len[i]);
     if (!isfinite(logits[id]))
-      return err_set(err, ERR_MISMATCH, "the model's output is not a number (prompt %zu)", g->first + i + 1);
-    for (size_t k = 0; k < g->s->stops; k++) answer->stopped = answer->stopped || id == g->s->stop[k];
+      return err_set(err, ERR_MISMATCH, "the model's output is not a number (prompt %zu)",
+                     g->first + i + 1);
+    for (size_t k = 0; k < g->s->stops; k++)
+      answer->stopped = answer->stopped || id == g->s->stop[k];
     if (answer->stopped) continue;
     answer->tokens[answer->count++] = id;
     if (answer->count >= (size_t)g->room[i]) continue;
@@ -218,7 +224,8 @@ static int advance(struct group *g, struct err *err) {
 
 static int step(struct group *g, struct err *err) {
   struct cache cache = {.kv = g->kv, .rows = g->rows, .start = g->act_start, .len = g->act_len};
-  struct model_batch b = {.rows = g->active, .sequences = g->active, .tokens = g->tokens, .starts = g->starts};
+  struct model_batch b = {
+      .rows = g->active, .sequences = g->active, .tokens = g->tokens, .starts = g->starts};
   struct run r;
   for (size_t a = 0; a <= g->active; a++) g->starts[a] = (int32_t)a;
   int rc = model_pass(&r, g->m, &b, false, &cache, g->positions, err);
@@ -253,8 +260,10 @@ int model_generate(struct model *m, const struct model_batch *b, const struct mo
       if (n && end > GROUP_ROWS) break;
       starts[n + 1] = end;
     }
-    struct model_batch part = {.rows = (size_t)starts[n], .sequences = n,
-                               .tokens = b->tokens + b->starts[first], .starts = starts};
+    struct model_batch part = {.rows = (size_t)starts[n],
+                               .sequences = n,
+                               .tokens = b->tokens + b->starts[first],
+                               .starts = starts};
     struct group g = {.m = m, .s = s, .answers = answers + first, .n = n, .first = first};
     rc = answer_group(&g, &part, err);
   }

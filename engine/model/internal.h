@@ -4,8 +4,8 @@
  * Weights lie in three arenas, each one run of memory with, when trained, three more of the same
  * size for gradients and the two moments:
  *
- *   matrices  embed │ layer 0: [q k v] [o] [gate up] [down] │ layer 1 … │ head (untied)     f32, bf16
- *   vectors   layer 0: norm1, norm2 │ … │ norm                                              f32
+ *   matrices  embed │ layer 0: [q k v] [o] [gate up] [down] │ layer 1 … │ head (untied)     f32,
+ * bf16 vectors   layer 0: norm1, norm2 │ … │ norm                                              f32
  *   lora      layer 0: A[q k v] B q, B k, B v │ A[o] B o │ A[gate up] B … │ A[down] B │ …   f32
  *
  * Brackets are kept without gaps, so that q, k and v are one product, and so are gate and up, and
@@ -102,20 +102,20 @@ void model_point(struct model *m); /* fills layers, embed, head … from the are
 
 /* What one layer leaves for its backward. Rows of all: run->rows. */
 struct acts {
-  float *x;          /* [hidden] input */
+  float *x;           /* [hidden] input */
   float *xn1, *rstd1; /* [hidden], [1] */
-  float *qkv;        /* [q + 2 kv], q and k turned */
-  float *att, *lse;  /* [q], [heads] × rows */
-  float *mid;        /* [hidden] after attention */
+  float *qkv;         /* [q + 2 kv], q and k turned */
+  float *att, *lse;   /* [q], [heads] × rows */
+  float *mid;         /* [hidden] after attention */
   float *xn2, *rstd2;
-  float *gu;  /* [2 ffn] */
-  float *act; /* [ffn] */
+  float *gu;            /* [2 ffn] */
+  float *act;           /* [ffn] */
   float *u[SITE_COUNT]; /* adapters' [parts·rank] */
 };
 
 struct cache { /* keys and values of earlier tokens: [rows, 2 kv] for each layer */
   float *kv;
-  size_t rows;               /* room */
+  size_t rows;                /* room */
   const int32_t *start, *len; /* of each sequence; len counts the new tokens too */
 };
 
@@ -127,12 +127,12 @@ struct run {
   const struct cache *cache;
   char *base; /* the region of activations; NULL while planning */
   size_t used, work_need;
-  float *x;                  /* inputs of layers: all of them when training, else two in turn */
-  float *shared, *kept;      /* what layers share; what each keeps (blocks of kept_bytes) */
+  float *x;             /* inputs of layers: all of them when training, else two in turn */
+  float *shared, *kept; /* what layers share; what each keeps (blocks of kept_bytes) */
   size_t kept_bytes;
-  float *rope;               /* [rows, 2, head_dim/2] */
-  float *xf, *rstdf;         /* the last rows, normalised */
-  float *drop;               /* dropped input of adapters */
+  float *rope;                               /* [rows, 2, head_dim/2] */
+  float *xf, *rstdf;                         /* the last rows, normalised */
+  float *drop;                               /* dropped input of adapters */
   float *dx, *dact, *dqkv, *datt, *dxn, *du; /* backward */
   int32_t *tokens;
   int rc;
@@ -149,7 +149,8 @@ void run_plan(struct run *r, struct model *m, size_t rows, size_t sequences, boo
 void run_forward(struct run *r);
 void run_logits(struct run *r, size_t rows, const float *x, float *logits); /* [rows, vocab] */
 void run_backward(struct run *r);
-float *run_x(const struct run *r, size_t layer); /* input of a layer; of `layers`: the last output */
+float *run_x(const struct run *r,
+             size_t layer); /* input of a layer; of `layers`: the last output */
 int model_batch_check(const struct model *m, const struct model_batch *b, bool targets,
                       struct err *err);
 
@@ -173,6 +174,8 @@ void run_dropout(struct run *r, size_t layer, enum site site, size_t d, const fl
 void run_need(struct run *r, size_t bytes);
 struct work run_work(const struct run *r);
 
-static inline float *at(float *p, size_t n) { return p ? p + n : NULL; }
+static inline float *at(float *p, size_t n) {
+  return p ? p + n : NULL;
+}
 
 #endif

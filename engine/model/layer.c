@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* One block of the model, forward beside backward.
  *
- *   x ─┬─ norm1 ─ [q k v] ─ turn q, k ─ attention ─ o ─(+)─ mid ─┬─ norm2 ─ [gate up] ─ silu(g)·u ─ down ─(+)─ out
- *      └──────────────────────────────────────────────┘          └─────────────────────────────────────────┘
+ *   x ─┬─ norm1 ─ [q k v] ─ turn q, k ─ attention ─ o ─(+)─ mid ─┬─ norm2 ─ [gate up] ─ silu(g)·u ─
+ * down ─(+)─ out └──────────────────────────────────────────────┘
+ * └─────────────────────────────────────────┘
  *
  * Every product may carry adapters: y += scale · (x·Aᵀ)·Bᵀ. In the backward `dx` is the gradient of
  * the residual stream: it comes in as that of `out` and leaves as that of `x`. Gradients of weights
@@ -22,7 +23,9 @@ static const struct adapter *adapter_of(const struct run *r, size_t l, enum site
   return r->m->lora_on && a->parts ? a : NULL;
 }
 
-static bool drops(const struct run *r) { return r->training && r->m->lora.dropout > 0; }
+static bool drops(const struct run *r) {
+  return r->training && r->m->lora.dropout > 0;
+}
 
 static struct matrix matrix_a(const struct adapter *a) {
   return (struct matrix){a->parts * a->rank, a->in, DTYPE_F32, a->a, a->da};
@@ -47,8 +50,8 @@ static void project(struct run *r, size_t l, enum site s, const float *x, float 
   }
 }
 
-/* dx [rows, w.in] = (beta·dx +) gradient of x from dy, and gradients of weights and adapters. A NULL dx
- * is not wanted. */
+/* dx [rows, w.in] = (beta·dx +) gradient of x from dy, and gradients of weights and adapters. A
+ * NULL dx is not wanted. */
 static void project_backward(struct run *r, size_t l, enum site s, const float *x, const float *u,
                              const float *dy, float *dx, bool want_dx) {
   const struct matrix *w = &r->m->layers[l].w[s];
@@ -81,11 +84,22 @@ static void project_backward(struct run *r, size_t l, enum site s, const float *
 static struct attention attention_of(const struct run *r, const struct acts *a) {
   const struct model_config *c = &r->m->config;
   size_t q = model_q_dim(c), kv = model_kv_dim(c), ld = q + 2 * kv;
-  return (struct attention){.segments = r->sequences, .heads = c->heads, .kv_heads = c->kv_heads,
-                            .dim = c->head_dim, .scale = (float)(1.0 / sqrt((double)c->head_dim)),
-                            .q_start = r->starts, .q = a->qkv, .k = at(a->qkv, q), .v = at(a->qkv, q + kv),
-                            .ldq = ld, .ldk = ld, .ldv = ld, .o = a->att, .ldo = q,
-                            .lse = r->training ? a->lse : NULL, .rows = r->rows};
+  return (struct attention){.segments = r->sequences,
+                            .heads = c->heads,
+                            .kv_heads = c->kv_heads,
+                            .dim = c->head_dim,
+                            .scale = (float)(1.0 / sqrt((double)c->head_dim)),
+                            .q_start = r->starts,
+                            .q = a->qkv,
+                            .k = at(a->qkv, q),
+                            .v = at(a->qkv, q + kv),
+                            .ldq = ld,
+                            .ldk = ld,
+                            .ldv = ld,
+                            .o = a->att,
+                            .ldo = q,
+                            .lse = r->training ? a->lse : NULL,
+                            .rows = r->rows};
 }
 
 /* The new rows' keys and values to the end of their sequences in the cache. */
@@ -97,10 +111,17 @@ static void cache_store(struct run *r, size_t l, const struct acts *a, float *kv
   for (size_t s = 0; s < r->sequences && !r->rc; s++) {
     size_t first = (size_t)r->starts[s], n = (size_t)r->starts[s + 1] - first;
     size_t row = (size_t)(r->cache->start[s] + r->cache->len[s]) - n;
-    struct axpby op = {.rows = n, .d = w, .x = a->qkv + first * ld + q, .ldx = ld,
-                       .y = kv + row * w, .ldy = w, .alpha = 1};
-    if (n == 1) r->rc = d->copy(d, op.y, op.x, w * sizeof(float), r->err);
-    else r->rc = d->axpby(d, &op, r->err);
+    struct axpby op = {.rows = n,
+                       .d = w,
+                       .x = a->qkv + first * ld + q,
+                       .ldx = ld,
+                       .y = kv + row * w,
+                       .ldy = w,
+                       .alpha = 1};
+    if (n == 1)
+      r->rc = d->copy(d, op.y, op.x, w * sizeof(float), r->err);
+    else
+      r->rc = d->axpby(d, &op, r->err);
   }
 }
 
@@ -125,8 +146,15 @@ static void attend_backward(struct run *r, const struct acts *a) {
   const struct model_config *c = &r->m->config;
   struct device *d = &r->m->dev;
   size_t q = model_q_dim(c), kv = model_kv_dim(c), ld = q + 2 * kv;
-  struct attention_bwd op = {.f = attention_of(r, a), .d_o = r->datt, .ld_do = q, .dq = r->dqkv,
-                             .dk = at(r->dqkv, q), .dv = at(r->dqkv, q + kv), .lddq = ld, .lddk = ld, .lddv = ld};
+  struct attention_bwd op = {.f = attention_of(r, a),
+                             .d_o = r->datt,
+                             .ld_do = q,
+                             .dq = r->dqkv,
+                             .dk = at(r->dqkv, q),
+                             .dv = at(r->dqkv, q + kv),
+                             .lddq = ld,
+                             .lddk = ld,
+                             .lddv = ld};
   if (r->rc) return;
   if (r->planning) {
     run_need(r, d->attention_bwd_work(d, &op));
@@ -141,8 +169,14 @@ static void attend_backward(struct run *r, const struct acts *a) {
 static void gate(struct run *r, const struct acts *a) {
   struct device *d = &r->m->dev;
   size_t f = r->m->config.ffn;
-  struct swiglu op = {.rows = r->rows, .d = f, .gate = a->gu, .up = at(a->gu, f), .ld_gate = 2 * f,
-                      .ld_up = 2 * f, .y = a->act, .ld_y = f};
+  struct swiglu op = {.rows = r->rows,
+                      .d = f,
+                      .gate = a->gu,
+                      .up = at(a->gu, f),
+                      .ld_gate = 2 * f,
+                      .ld_up = 2 * f,
+                      .y = a->act,
+                      .ld_y = f};
   if (!r->rc && !r->planning) r->rc = d->swiglu(d, &op, r->err);
 }
 
@@ -150,9 +184,18 @@ static void gate(struct run *r, const struct acts *a) {
 static void gate_backward(struct run *r, const struct acts *a, const float *dact) {
   struct device *d = &r->m->dev;
   size_t f = r->m->config.ffn;
-  struct swiglu_bwd op = {.rows = r->rows, .d = f, .gate = a->gu, .up = at(a->gu, f), .ld_gate = 2 * f,
-                          .ld_up = 2 * f, .dy = dact, .ld_dy = f, .dgate = a->gu, .dup = at(a->gu, f),
-                          .ld_dgate = 2 * f, .ld_dup = 2 * f};
+  struct swiglu_bwd op = {.rows = r->rows,
+                          .d = f,
+                          .gate = a->gu,
+                          .up = at(a->gu, f),
+                          .ld_gate = 2 * f,
+                          .ld_up = 2 * f,
+                          .dy = dact,
+                          .ld_dy = f,
+                          .dgate = a->gu,
+                          .dup = at(a->gu, f),
+                          .ld_dgate = 2 * f,
+                          .ld_dup = 2 * f};
   if (!r->rc && !r->planning) r->rc = d->swiglu_bwd(d, &op, r->err);
 }
 

@@ -140,8 +140,7 @@ int model_memory(struct model *m, size_t rows, size_t sequences, struct model_me
 /* ---- use ---- */
 
 /* f32 [rows, vocab] of one packed batch (targets unused). */
-int model_logits(struct model *m, const struct model_batch *b, struct tensor *out,
-                 struct err *err);
+int model_logits(struct model *m, const struct model_batch *b, struct tensor *out, struct err *err);
 
 struct model_sampling {
   double temperature; /* 0: the most likely token (the lowest id among equals) */

@@ -3,9 +3,9 @@
  *
  *   region  tokens │ rope │ x₀ … x_L │ shared acts │ kept acts of layer 0 … │ backward's scratch
  *
- * Training keeps every x; using a model keeps two and swaps them. What else a layer keeps is decided
- * by model_checkpointing: a field of struct acts lies either in the layer's own block or in the
- * shared one. The region is kept between calls, because first touch of memory is slow.
+ * Training keeps every x; using a model keeps two and swaps them. What else a layer keeps is
+ * decided by model_checkpointing: a field of struct acts lies either in the layer's own block or in
+ * the shared one. The region is kept between calls, because first touch of memory is slow.
  */
 #include "model/internal.h"
 
@@ -113,15 +113,20 @@ static void lay_out(struct run *r) {
 static void plan_loss(struct run *r) {
   struct model *m = r->m;
   float some; /* any address: only its presence matters */
-  struct loss_chunk op = {.rows = r->rows, .d = m->config.hidden, .vocab = m->config.vocab,
-                          .head_type = m->head.type, .head = m->head.w, .hidden = NULL,
+  struct loss_chunk op = {.rows = r->rows,
+                          .d = m->config.hidden,
+                          .vocab = m->config.vocab,
+                          .head_type = m->head.type,
+                          .head = m->head.w,
+                          .hidden = NULL,
                           .dhidden = r->training ? &some : NULL,
                           .dhead = r->training ? m->head.grad : NULL};
   run_need(r, m->dev.loss_chunk_work(&m->dev, &op));
 }
 
 void run_plan(struct run *r, struct model *m, size_t rows, size_t sequences, bool training) {
-  *r = (struct run){.m = m, .planning = true, .training = training, .rows = rows, .sequences = sequences};
+  *r = (struct run){
+      .m = m, .planning = true, .training = training, .rows = rows, .sequences = sequences};
   lay_out(r);
   run_forward(r);
   plan_loss(r);
@@ -173,15 +178,24 @@ static int rope_begin(struct run *r, const int32_t *positions, int32_t *scratch)
     positions = scratch;
   }
   int rc = m->dev.copy_in(&m->dev, device, positions, r->rows * sizeof(int32_t), r->err);
-  struct rope_table op = {.rows = r->rows, .half = m->config.head_dim / 2, .positions = device,
-                          .inv_freq = m->inv_freq, .scale = 1, .table = r->rope};
+  struct rope_table op = {.rows = r->rows,
+                          .half = m->config.head_dim / 2,
+                          .positions = device,
+                          .inv_freq = m->inv_freq,
+                          .scale = 1,
+                          .table = r->rope};
   return rc ? rc : m->dev.rope_table(&m->dev, &op, r->err);
 }
 
 static int embed(struct run *r) {
   struct model *m = r->m;
-  struct embed op = {.rows = r->rows, .d = m->config.hidden, .vocab = m->config.vocab,
-                     .table_type = m->embed.type, .ids = r->tokens, .table = m->embed.w, .y = run_x(r, 0)};
+  struct embed op = {.rows = r->rows,
+                     .d = m->config.hidden,
+                     .vocab = m->config.vocab,
+                     .table_type = m->embed.type,
+                     .ids = r->tokens,
+                     .table = m->embed.w,
+                     .y = run_x(r, 0)};
   return m->dev.embed(&m->dev, &op, r->err);
 }
 
@@ -189,8 +203,13 @@ int model_pass(struct run *r, struct model *m, const struct model_batch *b, bool
                const struct cache *cache, const int32_t *positions, struct err *err) {
   struct run plan;
   run_plan(&plan, m, b->rows, b->sequences, training);
-  *r = (struct run){.m = m, .training = training, .rows = b->rows, .sequences = b->sequences,
-                    .starts = b->starts, .cache = cache, .err = err};
+  *r = (struct run){.m = m,
+                    .training = training,
+                    .rows = b->rows,
+                    .sequences = b->sequences,
+                    .starts = b->starts,
+                    .cache = cache,
+                    .err = err};
   int rc = model_region(m, &m->acts, plan.used, "activations", err);
   rc = rc ? rc : model_region(m, &m->work, plan.work_need, "scratch memory", err);
   if (rc) return rc;
@@ -221,8 +240,12 @@ void run_logits(struct run *r, size_t rows, const float *x, float *logits) {
 
 static void embed_backward(struct run *r) {
   struct model *m = r->m;
-  struct embed_bwd op = {.rows = r->rows, .d = m->config.hidden, .vocab = m->config.vocab,
-                         .ids = r->tokens, .dy = r->dx, .dtable = m->embed.grad};
+  struct embed_bwd op = {.rows = r->rows,
+                         .d = m->config.hidden,
+                         .vocab = m->config.vocab,
+                         .ids = r->tokens,
+                         .dy = r->dx,
+                         .dtable = m->embed.grad};
   if (m->embed.grad && !r->rc && !r->planning) r->rc = m->dev.embed_bwd(&m->dev, &op, r->err);
 }
 

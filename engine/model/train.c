@@ -7,7 +7,8 @@
  *
  * State, little-endian:
  *
- *   "LTMS" u32 version=1 │ u64 steps │ u64 tensors │ tensor: u32 name length, name, u64 count, w, m, v (f32)
+ *   "LTMS" u32 version=1 │ u64 steps │ u64 tensors │ tensor: u32 name length, name, u64 count, w,
+ * m, v (f32)
  */
 #include "model/internal.h"
 
@@ -23,10 +24,17 @@
 static int loss(struct run *r, const struct model_batch *b, bool backward, float *row_loss,
                 struct model_loss *out) {
   struct model *m = r->m;
-  struct loss_chunk op = {.rows = r->rows, .d = m->config.hidden, .vocab = m->config.vocab,
-                          .hidden = r->xf, .head_type = m->head.type, .head = m->head.w,
-                          .targets = b->targets, .grad_scale = 1, .dhidden = backward ? r->dxn : NULL,
-                          .dhead = backward ? m->head.grad : NULL, .row_loss = row_loss};
+  struct loss_chunk op = {.rows = r->rows,
+                          .d = m->config.hidden,
+                          .vocab = m->config.vocab,
+                          .hidden = r->xf,
+                          .head_type = m->head.type,
+                          .head = m->head.w,
+                          .targets = b->targets,
+                          .grad_scale = 1,
+                          .dhidden = backward ? r->dxn : NULL,
+                          .dhead = backward ? m->head.grad : NULL,
+                          .row_loss = row_loss};
   struct work w = run_work(r);
   if (!r->rc) r->rc = m->dev.loss_chunk(&m->dev, &op, &w, r->err);
   if (!r->rc) *out = (struct model_loss){op.loss, op.supervised, op.correct};
@@ -72,7 +80,9 @@ static int clear_gradients(struct model *m, struct err *err) {
   return rc;
 }
 
-int model_drop(struct model *m, struct err *err) { return clear_gradients(m, err); }
+int model_drop(struct model *m, struct err *err) {
+  return clear_gradients(m, err);
+}
 
 static int gradient_norm(struct model *m, double *norm, struct err *err) {
   double sum = 0;
@@ -93,10 +103,17 @@ static int update(struct model *m, const struct param *p, const struct model_opt
                   double scale, struct err *err) {
   struct arena *a = &m->arena[p->arena];
   if (!a->grad) return 0;
-  struct adamw op = {.n = p->shape[0] * p->shape[1], .p = (float *)a->w + p->at, .m = a->m + p->at,
-                     .v = a->v + p->at, .g = a->grad + p->at, .lr = (float)o->lr, .beta1 = (float)o->beta1,
-                     .beta2 = (float)o->beta2, .eps = (float)o->eps,
-                     .decay = p->rank == 1 ? 0.0f : (float)o->decay, .grad_scale = (float)scale,
+  struct adamw op = {.n = p->shape[0] * p->shape[1],
+                     .p = (float *)a->w + p->at,
+                     .m = a->m + p->at,
+                     .v = a->v + p->at,
+                     .g = a->grad + p->at,
+                     .lr = (float)o->lr,
+                     .beta1 = (float)o->beta1,
+                     .beta2 = (float)o->beta2,
+                     .eps = (float)o->eps,
+                     .decay = p->rank == 1 ? 0.0f : (float)o->decay,
+                     .grad_scale = (float)scale,
                      .step = m->steps + 1};
   return m->dev.adamw(&m->dev, &op, err);
 }
@@ -161,7 +178,8 @@ static int read_tensor(struct model *m, struct reader *r, const struct param *p,
   uint64_t count = reader_u64(r);
   if (r->bad) return reader_check(r, "training state", err);
   if (len != strlen(p->name) || memcmp(name, p->name, len) || count != n)
-    return err_set(err, ERR_MISMATCH, "training state: it is of another model (expected %s)", p->name);
+    return err_set(err, ERR_MISMATCH, "training state: it is of another model (expected %s)",
+                   p->name);
   const void *w = reader_bytes(r, bytes), *m1 = reader_bytes(r, bytes), *v = reader_bytes(r, bytes);
   if (r->bad) return reader_check(r, "training state", err);
   if (!apply) return 0;
@@ -181,8 +199,8 @@ static int read_state(struct model *m, const void *bytes, size_t n, bool apply, 
   if (r.bad || magic != STATE_MAGIC)
     return err_set(err, ERR_FORMAT, "training state: it does not begin as one");
   if (version != STATE_VERSION)
-    return err_set(err, ERR_UNSUPPORTED, "training state: version %u; this program knows %u", version,
-                   STATE_VERSION);
+    return err_set(err, ERR_UNSUPPORTED, "training state: version %u; this program knows %u",
+                   version, STATE_VERSION);
   if (count != expected)
     return err_set(err, ERR_MISMATCH, "training state: %llu tensors; this model trains %zu",
                    (unsigned long long)count, expected);

@@ -23,19 +23,26 @@ const char *const model_projection_names[PROJ_COUNT] = {
 static const struct {
   const char *parent;
   enum site site;
-} projections[PROJ_COUNT] = {
-    {"self_attn", SITE_ATTENTION}, {"self_attn", SITE_ATTENTION}, {"self_attn", SITE_ATTENTION},
-    {"self_attn", SITE_O},         {"mlp", SITE_MLP},             {"mlp", SITE_MLP},
-    {"mlp", SITE_DOWN}};
+} projections[PROJ_COUNT] = {{"self_attn", SITE_ATTENTION},
+                             {"self_attn", SITE_ATTENTION},
+                             {"self_attn", SITE_ATTENTION},
+                             {"self_attn", SITE_O},
+                             {"mlp", SITE_MLP},
+                             {"mlp", SITE_MLP},
+                             {"mlp", SITE_DOWN}};
 
 static size_t projection_out(const struct model_config *c, int p) {
   switch (p) {
-  case PROJ_Q: return model_q_dim(c);
+  case PROJ_Q:
+    return model_q_dim(c);
   case PROJ_K:
-  case PROJ_V: return model_kv_dim(c);
+  case PROJ_V:
+    return model_kv_dim(c);
   case PROJ_GATE:
-  case PROJ_UP: return c->ffn;
-  default: return c->hidden;
+  case PROJ_UP:
+    return c->ffn;
+  default:
+    return c->hidden;
   }
 }
 
@@ -56,9 +63,8 @@ static void group(struct lister *l, enum arena_kind kind) {
   if (l->placing) *n = (*n + GAP - 1) / GAP * GAP;
 }
 
-__attribute__((format(printf, 5, 6))) static void list(struct lister *l, enum arena_kind kind,
-                                                       size_t rows, size_t cols, const char *format,
-                                                       ...) {
+__attribute__((format(printf, 5, 6))) static void
+list(struct lister *l, enum arena_kind kind, size_t rows, size_t cols, const char *format, ...) {
   if (l->placing) {
     struct param *p = &l->m->params[l->count];
     struct arena *a = &l->m->arena[kind];
@@ -88,8 +94,7 @@ static void list_base(struct lister *l) {
         group(l, ARENA_VECTORS);
         list(l, ARENA_VECTORS, h, 0, "model.layers.%zu.post_attention_layernorm.weight", i);
       }
-      if (p == PROJ_Q || p == PROJ_O || p == PROJ_GATE || p == PROJ_DOWN)
-        group(l, ARENA_MATRICES);
+      if (p == PROJ_Q || p == PROJ_O || p == PROJ_GATE || p == PROJ_DOWN) group(l, ARENA_MATRICES);
       list(l, ARENA_MATRICES, projection_out(c, p), projection_in(c, p),
            "model.layers.%zu.%s.%s.weight", i, projections[p].parent, model_projection_names[p]);
     }
@@ -104,8 +109,9 @@ static void list_lora_part(struct lister *l, size_t layer, int p, char which) {
   const struct model_config *c = &l->m->config;
   size_t r = l->m->lora.rank;
   list(l, ARENA_LORA, which == 'A' ? r : projection_out(c, p),
-       which == 'A' ? projection_in(c, p) : r, "base_model.model.model.layers.%zu.%s.%s.lora_%c.weight",
-       layer, projections[p].parent, model_projection_names[p], which);
+       which == 'A' ? projection_in(c, p) : r,
+       "base_model.model.model.layers.%zu.%s.%s.lora_%c.weight", layer, projections[p].parent,
+       model_projection_names[p], which);
 }
 
 static void list_lora_site(struct lister *l, size_t layer, int site) {
@@ -253,8 +259,10 @@ void model_point(struct model *m) {
   next = m->param_base;
   for (size_t i = 0; i < m->config.layers; i++)
     for (int s = 0; s < SITE_COUNT; s++) {
-      if (m->has_lora) point_adapter(m, &m->layers[i].lora[s], s, &next);
-      else m->layers[i].lora[s] = (struct adapter){0};
+      if (m->has_lora)
+        point_adapter(m, &m->layers[i].lora[s], s, &next);
+      else
+        m->layers[i].lora[s] = (struct adapter){0};
     }
 }
 
@@ -354,8 +362,10 @@ int model_new(struct model **out, const struct model_config *config, enum dtype 
   rc = rc ? rc : rope_begin(m, err);
   if (!rc) model_point(m);
   rc = rc ? rc : begin_all(m, 0, random, seed, err);
-  if (rc) model_free(m);
-  else *out = m;
+  if (rc)
+    model_free(m);
+  else
+    *out = m;
   return rc;
 }
 
@@ -402,14 +412,28 @@ int model_lora_add(struct model *m, const struct model_lora *lora, struct err *e
   return 0;
 }
 
-const struct model_lora *model_lora(const struct model *m) { return m->has_lora ? &m->lora : NULL; }
-void model_lora_enable(struct model *m, bool on) { m->lora_on = m->has_lora && on; }
+const struct model_lora *model_lora(const struct model *m) {
+  return m->has_lora ? &m->lora : NULL;
+}
+void model_lora_enable(struct model *m, bool on) {
+  m->lora_on = m->has_lora && on;
+}
 
-const struct model_config *model_config(const struct model *m) { return &m->config; }
-size_t model_parameters(const struct model *m) { return model_config_parameters(&m->config); }
-uint64_t model_steps(const struct model *m) { return m->steps; }
-const char *model_device(const struct model *m) { return m->dev.name; }
-void model_checkpointing(struct model *m, enum model_checkpointing how) { m->keep = how; }
+const struct model_config *model_config(const struct model *m) {
+  return &m->config;
+}
+size_t model_parameters(const struct model *m) {
+  return model_config_parameters(&m->config);
+}
+uint64_t model_steps(const struct model *m) {
+  return m->steps;
+}
+const char *model_device(const struct model *m) {
+  return m->dev.name;
+}
+void model_checkpointing(struct model *m, enum model_checkpointing how) {
+  m->keep = how;
+}
 
 size_t model_trainable(const struct model *m) {
   size_t n = 0;
@@ -431,7 +455,9 @@ size_t model_bytes(const struct model *m) {
 
 /* ---- tensors by name ---- */
 
-size_t model_tensors(const struct model *m) { return m->param_count; }
+size_t model_tensors(const struct model *m) {
+  return m->param_count;
+}
 
 void model_tensor_at(const struct model *m, size_t i, struct model_tensor *out) {
   const struct param *p = &m->params[i];
@@ -474,8 +500,9 @@ static int shape_check(const struct param *p, const struct tensor *t, struct err
       (p->rank == 1 || t->shape[1] == p->shape[1]))
     return 0;
   char is[96];
-  return err_set(err, ERR_MISMATCH, p->rank == 1 ? "%s: the file has %s, the model [%zu]"
-                                                 : "%s: the file has %s, the model [%zu, %zu]",
+  return err_set(err, ERR_MISMATCH,
+                 p->rank == 1 ? "%s: the file has %s, the model [%zu]"
+                              : "%s: the file has %s, the model [%zu, %zu]",
                  p->name, tensor_describe(t, is), p->shape[0], p->shape[1]);
 }
 
@@ -485,10 +512,69 @@ int model_tensor_write(struct model *m, size_t i, const struct tensor *from, str
   struct tensor same = {0};
   int rc = shape_check(p, from, err);
   if (rc) return rc;
-  if (from->dtype == a->dtype) tensor_share(&same, from);
-  else if ((rc = tensor_convert(&same, from, a->dtype, err))) return err_prefix(err, "%s", p->name);
+  if (from->dtype == a->dtype)
+    tensor_share(&same, from);
+  else if ((rc = tensor_convert(&same, from, a->dtype, err)))
+    return err_prefix(err, "%s", p->name);
   rc = m->dev.copy_in(&m->dev, (char *)a->w + dtype_bytes(a->dtype, p->at), same.data,
                       tensor_bytes(&same), err);
   tensor_clear(&same);
   return rc;
+}
+
+/* ---- merging ---- */
+
+/* w [out, in] += scale · B [out, r] · A [r, in], in fp32; a bf16 weight is decoded and rounded
+ * once. */
+static int merge_part(struct model *m, const struct adapter *a, size_t j, void *w, enum dtype type,
+                      float scale, struct err *err) {
+  struct device *d = &m->dev;
+  size_t n = a->part[j].out * a->in, bytes = n * sizeof(float);
+  float *sum = type == DTYPE_F32 ? w : d->alloc(d, bytes);
+  if (!sum) return err_nomem(err, bytes, "a merged weight");
+  struct matmul op = {.m = a->part[j].out,
+                      .n = a->in,
+                      .k = a->rank,
+                      .alpha = scale,
+                      .beta = 1,
+                      .a = a->part[j].b,
+                      .lda = a->rank,
+                      .b = a->a + j * a->rank * a->in,
+                      .ldb = a->in,
+                      .c = sum,
+                      .ldc = a->in};
+  struct convert in = {.n = n, .from_type = type, .to_type = DTYPE_F32, .from = w, .to = sum};
+  struct convert back = {.n = n, .from_type = DTYPE_F32, .to_type = type, .from = sum, .to = w};
+  int rc = model_region(m, &m->work, d->matmul_work(d, &op), "scratch memory", err);
+  struct work work = {m->work.data, m->work.bytes};
+  if (!rc && sum != w) rc = d->convert(d, &in, err);
+  rc = rc ? rc : d->matmul(d, &op, &work, err);
+  if (!rc && sum != w) rc = d->convert(d, &back, err);
+  if (sum != w) d->free(d, sum, bytes);
+  return rc;
+}
+
+int model_lora_merge(struct model *m, struct err *err) {
+  if (!m->has_lora) return err_set(err, ERR_MISUSE, "model: there are no adapters to merge");
+  double rank = (double)m->lora.rank;
+  float scale = (float)(m->lora.alpha / (m->lora.rslora ? sqrt(rank) : rank));
+  struct arena *base = &m->arena[ARENA_MATRICES];
+  int rc = 0;
+  for (size_t l = 0; l < m->config.layers; l++)
+    for (int s = 0; s < SITE_COUNT; s++) {
+      const struct adapter *a = &m->layers[l].lora[s];
+      const char *w = m->layers[l].w[s].w;
+      size_t from = (size_t)(w - (const char *)base->w);
+      for (size_t j = 0; j < a->parts && !rc; j++)
+        rc = merge_part(
+            m, a, j, (char *)base->w + from + dtype_bytes(base->dtype, a->part[j].column * a->in),
+            base->dtype, scale, err);
+    }
+  if (rc) return rc;
+  arena_free(m, ARENA_LORA);
+  m->arena[ARENA_LORA].n = 0;
+  m->param_count = m->param_base;
+  m->has_lora = m->lora_on = false;
+  model_point(m);
+  return 0;
 }
