@@ -91,7 +91,7 @@ for _, want in ipairs(reference.models) do
       for _, v in ipairs(got) do sum = sum + v * v end
       relative({ sum ^ 0.5 }, { g.norm }, tensor .. ": norm")
       -- where the first values are all zero (an id that never occurs), the tensor's scale is the measure
-      local scale = g.norm / #got ^ 0.5
+      local scale = g.norm / (#got) ^ 0.5
       relative({ scale, table.unpack(got, 1, #g.first) }, { scale, table.unpack(g.first) }, tensor)
     end
   end)
