@@ -74,7 +74,8 @@ int main(int argc, char **argv) {
                     "set LATHE_HOME to the folder that holds it\n");
     return 1;
   }
-  lua_State *L = luaL_newstate();
+  struct bind_share share = {0, 0};
+  lua_State *L = bind_state(&share);
   if (!L || bind_open(L, root, cpu_count(), false, &err) || cancel_install(&err)) {
     fprintf(stderr, "lathe: %s\n", L ? err.message : "out of memory");
     if (L) lua_close(L);

@@ -44,6 +44,27 @@ static void cancel_hook(lua_State *L, lua_Debug *ar) {
   if (cancel_requested()) luaL_error(L, "interrupted");
 }
 
+static void *share_alloc(void *ud, void *p, size_t old, size_t size) {
+  struct bind_share *s = ud;
+  size_t had = p ? old : 0;
+  if (size == 0) {
+    mem_free(p);
+    s->used -= had;
+    return NULL;
+  }
+  if (s->limit && size > had && s->used - had + size > s->limit) return NULL;
+  void *q = mem_realloc(p, size);
+  if (q)
+    s->used = s->used - had + size;
+  else if (size <= had)
+    return p; /* Lua relies on it: shrinking does not fail */
+  return q;
+}
+
+lua_State *bind_state(struct bind_share *share) {
+  return lua_newstate(share_alloc, share);
+}
+
 static int open_state(lua_State *L) {
   const char *root = lua_touserdata(L, 1);
   const struct engine *given = lua_touserdata(L, 2);

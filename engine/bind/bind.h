@@ -35,6 +35,14 @@ struct engine *bind_engine(lua_State *L);
 /* The kernel pool of this state, made on first use with engine->threads threads. May be NULL. */
 struct pool *bind_pool(lua_State *L);
 
+/* A new Lua state whose memory comes from base/mem.h and stays under share->limit (0: no limit):
+ * beyond it Lua raises "not enough memory". The share must outlive the state. NULL when out of
+ * memory. */
+struct bind_share {
+  size_t used, limit; /* bytes */
+};
+lua_State *bind_state(struct bind_share *share);
+
 /* Opens a Lua state's standard part for engine code: libraries, package.path to `root`/lua, the
  * preloaded engine.* modules, the cancel hook, a struct engine. Used by main.c and by worker
  * threads. Returns 0 or fills err. */

@@ -347,7 +347,8 @@ static int add_boundary(void *arg, uint64_t offset, uint64_t line, struct err *e
 -- @param path string: a JSONL file
 -- @param options table: { max_records, max_bytes, records = 0, bytes = 0 (of the group still open)
 }
--- @return table: { boundaries = {offset, line, offset, line …}, records, bytes (of the open group), lines, size }
+-- @return table: { boundaries = {offset, line, offset, line …}, records, bytes (of the open group),
+lines, size }
 -- @error not_found, io */
 static int l_cut(lua_State *L) {
   static const char *const known[] = {"max_records", "max_bytes", "records", "bytes", NULL};

@@ -42,10 +42,6 @@ struct queue {
   struct message *first, **last;
 };
 
-struct share {
-  size_t used, limit;
-};
-
 struct workers {
   bool open;
   pthread_mutex_t lock;
@@ -83,21 +79,6 @@ static struct message *queue_take(struct queue *q) {
 
 static void queue_drop(struct queue *q) {
   for (struct message *m; (m = queue_take(q));) mem_free(m);
-}
-
-/* Lua's allocator with a ceiling. */
-static void *share_alloc(void *ud, void *p, size_t old, size_t size) {
-  struct share *s = ud;
-  size_t had = p ? old : 0;
-  if (size == 0) {
-    mem_free(p);
-    s->used -= had;
-    return NULL;
-  }
-  if (s->limit && size > had && s->used - had + size > s->limit) return NULL;
-  void *q = mem_realloc(p, size);
-  if (q) s->used = s->used - had + size;
-  return q;
 }
 
 static void reply(struct workers *w, struct message *m) {
@@ -176,10 +157,10 @@ static void fail_all(struct workers *w, const char *why) {
 
 static void *worker_main(void *arg) {
   struct workers *w = arg;
-  struct share share = {0, w->memory};
+  struct bind_share share = {0, w->memory};
   struct err err = {0};
   cancel_block_signals();
-  lua_State *L = lua_newstate(share_alloc, &share);
+  lua_State *L = bind_state(&share);
   if (!L || bind_open(L, w->root, 1, true, &err)) {
     fail_all(w, L ? err.message : "out of memory for a worker's Lua state");
     if (L) lua_close(L);
