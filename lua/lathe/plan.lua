@@ -277,32 +277,24 @@ end
 
 -- ---- keys ----
 
--- SHA-256 of each listed file, remembered by size and time in the stage's items file.
-local function hash_items(items, old)
+-- SHA-256 of each listed file, remembered by size and time in the stage's inputs.json.
+local function hash_items(items, cache_path)
+  local old = file.stat(cache_path) and json.decode(file.read(cache_path) or "") or {}
+  local cache = {}
   for _, item in ipairs(items) do
     local info = item.file and file.stat(item.file)
     if info then
-      local before = old[item.path]
-      if before and before.size == info.size and before.mtime_ns == info.mtime_ns then
-        item.sha256 = before.sha256
-      else
+      local seen = old[item.file]
+      if not (seen and seen[1] == info.size and seen[2] == info.mtime_ns) then
         local digest, message, code = file.sha256(item.file)
         if not digest then error({ code = code, message = message }, 0) end
-        item.sha256 = digest
+        seen = { info.size, info.mtime_ns, digest }
       end
-      item.size, item.mtime_ns = info.size, info.mtime_ns
+      cache[item.file] = seen
+      item.sha256, item.bytes = seen[3], info.size
     end
   end
-end
-
-local function read_items(path)
-  local old = {}
-  local text = file.stat(path) and file.read(path)
-  for line in (text or ""):gmatch "[^\n]+" do
-    local item = json.decode(line)
-    if item and item.path then old[item.path] = item end
-  end
-  return old
+  return cache
 end
 
 -- Runs a source's list function; returns its items with hashes.
@@ -311,8 +303,7 @@ local function list_items(plan, stage, run_dir)
   local ctx = { options = stage.options, root = plan.root, seed = plan.seed }
   local fine, message, code = stage.module.list(ctx, function(item) items[#items + 1] = item end)
   if fine == nil and message then error({ code = code or "io", message = message }, 0) end
-  hash_items(items, read_items(("%s/%s/items.jsonl"):format(run_dir, stage.folder)))
-  return items
+  return items, hash_items(items, ("%s/%s/inputs.json"):format(run_dir, stage.folder))
 end
 
 --- Gives every stage its key, and every source its list of items.
@@ -325,7 +316,7 @@ function M.keys(plan, run_dir)
     local parts = { format = 1, stage = stage.stage, name = stage.name, kind = stage.kind,
       version = stage.module.version or 1, options = plain(stage.options), seed = plan.seed }
     if stage.source then
-      stage.items = list_items(plan, stage, run_dir)
+      stage.items, stage.inputs = list_items(plan, stage, run_dir)
       parts.inputs = {}
       for i, item in ipairs(stage.items) do
         parts.inputs[i] = { item.path, item.sha256 or item.id or "" }

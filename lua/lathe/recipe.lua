@@ -2,7 +2,7 @@
 -- The recipe runner: carries out a plan so that it can be stopped at any instant.
 --
 --   runs/NAME/NN-stage/   key                      the key of what is being made here
---                         items.jsonl              a source's list of inputs
+--                         items.jsonl inputs.json  a source's list of inputs; their remembered hashes
 --                         part-00000.rejected.jsonl, part-00000.jsonl, …
 --                         ARTIFACT/                an artifact stage's folder
 --                         scratch/                 checkpoints; survives a crash
@@ -119,6 +119,7 @@ function Run:prepare(stage)
     local lines = {}
     for i, item in ipairs(stage.items) do lines[i] = json.encode(item) end
     must(file.write(stage.dir .. "/items.jsonl", table.concat(lines, "\n") .. (lines[1] and "\n" or "")))
+    must(file.write(stage.dir .. "/inputs.json", json.encode(stage.inputs)))
   end
   stage.began = clock.now()
 end
@@ -154,7 +155,7 @@ local function cut_items(stage)
   stage.groups = {}
   for _, item in ipairs(stage.items) do
     at = at + #json.encode(item) + 1
-    records, bytes = records + 1, bytes + (item.size or item.bytes or 0)
+    records, bytes = records + 1, bytes + (item.bytes or 0)
     if records >= PART_RECORDS or bytes >= PART_BYTES then
       stage.groups[#stage.groups + 1] = { ranges = { { path, from, at } } }
       from, records, bytes = at, 0, 0

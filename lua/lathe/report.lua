@@ -49,7 +49,7 @@ function M.plan(recipe, options)
     print(("  %2d %-14s %-18s %s"):format(stage.index, stage.name, kind, state_of(run, stage)))
     if stage.items then
       local bytes = 0
-      for _, item in ipairs(stage.items) do bytes = bytes + (item.size or 0) end
+      for _, item in ipairs(stage.items) do bytes = bytes + (item.bytes or 0) end
       print(("     reads %s files, %s"):format(progress.count(#stage.items), progress.bytes(bytes)))
     end
     if stage.module.plan then

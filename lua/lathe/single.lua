@@ -47,7 +47,6 @@ local function publish(run, target)
     done, message, code = join(stage, "rejected", target .. ".rejected.jsonl")
     if not done then return nil, message, code end
   end
-  io.stderr:write(run:stage_line(stage), "\n")
   return true
 end
 
