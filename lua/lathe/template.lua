@@ -1,0 +1,441 @@
+-- SPDX-License-Identifier: MIT
+-- Templates: small Lua files (or .jinja files as models publish them) that turn a record or a conversation into text, and say which bytes of
+-- it carry loss.
+--
+--   return {
+--     name = "chatml", description = "…",
+--     form = "messages",                  -- or "record": what the text sees. A task of generation has form "task".
+--     fields = { "instruction" },         -- record fields it needs
+--     optional = { "input" },             -- fields that are "" when a record lacks them
+--     text = [[ … {{ instruction }} … ]], -- a Jinja body, or function(fields) returning text and spans
+--     loss = { roles = { "assistant" } }, -- whose turns carry loss
+--     stop = { "<|im_end|>" },            -- what ends a turn; the first one ends the model's answer
+--     special = { "<|im_start|>", … },    -- tokens the tokenizer must know as one token
+--     eos = "<|im_end|>",
+--   }
+--
+-- What stands between {% generation %} and {% endgeneration %} carries loss. A chat template without these tags is measured: the turn of an
+-- assistant is what rendering up to and with it adds to rendering up to it (with the prompt for generation); where that does not add up
+-- (a template that rewrites earlier turns), there is an error, never a guess.
+--
+-- Looked for in the recipe's folder (templates/NAME.lua, NAME.jinja), then ~/.config/lathe/templates, then ours.
+
+local file = require "engine.file"
+local hash = require "engine.hash"
+local jinja = require "lathe.jinja"
+local config = require "lathe.config"
+
+local M = {}
+
+-- The JSON library may be absent where only text is rendered; with it, objects keep the order of their keys.
+local has_json, json = pcall(require, "engine.json")
+if has_json then
+  jinja.set_json(function(x)
+    local t = type(x)
+    if t == "userdata" or (t == "table" and getmetatable(x)) then
+      local kind = json.kind(x)
+      if kind == "null" or kind == "array" or kind == "object" then return kind end
+    end
+  end, pairs)
+end
+
+local Template = { __name = "template" }
+Template.__index = Template
+
+function Template:__tostring()
+  local loss = self.loss and self.loss.roles and table.concat(self.loss.roles, ", ") or "-"
+  return ("template %s (%s; loss on %s; %s)"):format(self.name, self.form, loss, self.path or "made here")
+end
+
+-- Finding --------------------------------------------------------------------------------------------------------------
+
+local function our_folder()
+  local here = package.searchpath("lathe.template", package.path)
+  return here and (here:gsub("lua/lathe/template%.lua$", "templates")) or "templates"
+end
+
+--- The folders in which templates are looked for, in order.
+-- @param root string|nil: the recipe's folder (default ".")
+-- @return table: list of folders
+function M.search_path(root)
+  local home = os.getenv "XDG_CONFIG_HOME"
+  if not home or home == "" then home = (os.getenv "HOME" or "") .. "/.config" end
+  return { (root or ".") .. "/templates", home .. "/lathe/templates", our_folder() }
+end
+
+--- The names of the templates that can be loaded.
+-- @param root string|nil: the recipe's folder
+-- @return table: sorted names
+function M.names(root)
+  local seen, names = {}, {}
+  for _, folder in ipairs(M.search_path(root)) do
+    for _, entry in ipairs(file.stat(folder) and file.list(folder) or {}) do
+      local name = entry.name:match "^(.+)%.lua$" or entry.name:match "^(.+)%.jinja$"
+      if name and not seen[name] then
+        seen[name] = true
+        names[#names + 1] = name
+      end
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+local function find(name, root)
+  local candidates = {}
+  local has_suffix = name:find "%.lua$" or name:find "%.jinja$"
+  local function add(base)
+    if has_suffix then
+      candidates[#candidates + 1] = base
+    else
+      candidates[#candidates + 1] = base .. ".lua"
+      candidates[#candidates + 1] = base .. ".jinja"
+    end
+  end
+  if name:find("/", 1, true) then
+    add(name:sub(1, 1) == "/" and name or (root or ".") .. "/" .. name)
+  else
+    for _, folder in ipairs(M.search_path(root)) do add(folder .. "/" .. name) end
+  end
+  for _, path in ipairs(candidates) do
+    local info = file.stat(path)
+    if info then return path end
+  end
+end
+
+-- Making ---------------------------------------------------------------------------------------------------------------
+
+local KNOWN = {
+  name = "string", description = "string", form = "string", fields = "table", optional = "table", text = "string|function",
+  loss = "table", stop = "table", special = "table", eos = "string", schema = "table", map = "table", facts = "table",
+  keep_input = "boolean", prompt = "string",
+}
+local FORMS = { messages = true, record = true, task = true }
+
+local function check_table(spec, where)
+  for key, value in pairs(spec) do
+    local wanted = KNOWN[key]
+    if not wanted then return nil, where .. ": " .. config.unknown("template field", tostring(key), config.names(KNOWN)) end
+    if not ("|" .. wanted .. "|"):find("|" .. type(value) .. "|", 1, true) then
+      return nil, ("%s: the template field '%s' should be a %s, not a %s"):format(where, key, wanted:gsub("|", " or "), type(value))
+    end
+  end
+  if spec.form and not FORMS[spec.form] then
+    return nil, ("%s: the form '%s' is not one of messages, record, task"):format(where, spec.form)
+  end
+  if spec.form ~= "task" and not spec.text then return nil, where .. ": the template has no text" end
+  return true
+end
+
+-- The Jinja source without the tags only transformers knows, for tokenizer_config.json and GGUF.
+local function without_generation(source)
+  return (source:gsub("{%%[-+]?%s*generation%s*[-+]?%%}", ""):gsub("{%%[-+]?%s*endgeneration%s*[-+]?%%}", ""))
+end
+
+-- Compiled and checked, from what a template's file says.
+local function make(spec, name, path, source)
+  local self = setmetatable({}, Template)
+  for key in pairs(KNOWN) do self[key] = spec[key] end
+  self.name = spec.name or name
+  self.form = spec.form or "record"
+  self.path = path
+  self.hash = hash.sha256(source)
+  self.fields, self.optional = spec.fields or {}, spec.optional or {}
+  self.stop, self.special = spec.stop or {}, spec.special or {}
+  self.loss = spec.loss or { roles = { "assistant" } }
+  if type(spec.text) == "string" then
+    local compiled, message, code = jinja.compile(spec.text, { name = self.name })
+    if not compiled then return nil, message, code end
+    self.compiled = compiled
+    self.has_generation = spec.text:find("{%%[-+]?%s*generation%s*[-+]?%%}") ~= nil
+    if self.form == "messages" then self.chat_template = without_generation(spec.text) end
+  end
+  return self
+end
+
+--- A template made from a table, as a template's file returns it.
+-- @param spec table: see the head of this file
+-- @param name string: used where spec.name is absent
+-- @return template
+-- @error nil, message, code: misuse (an unknown field), template_syntax
+-- @example require("lathe.template").new({ text = "Q: {{ q }}" }, "mine"):render { q = "Why?" }
+function M.new(spec, name)
+  if type(spec) ~= "table" then error("a template is a table", 2) end
+  local fine, message = check_table(spec, "template '" .. name .. "'")
+  if not fine then return nil, message, "misuse" end
+  local source = type(spec.text) == "string" and spec.text or name
+  return make(spec, name, nil, source)
+end
+
+local function read_lua(source, path)
+  local chunk, message = load(source, "@" .. path, "t")
+  if not chunk then return nil, message end
+  local fine, spec = pcall(chunk)
+  if not fine then return nil, tostring(spec) end
+  if type(spec) ~= "table" then return nil, path .. ": a template's file must return a table, not a " .. type(spec) end
+  return spec
+end
+
+--- Loads a template by name or path.
+-- @param name string: "chatml", "mine.jinja", or a path (relative to the recipe's folder)
+-- @param options table|nil: root = the recipe's folder
+-- @return template
+-- @error nil, message, code: not_found (with the nearest name), misuse, template_syntax
+-- @example require("lathe.template").load("chatml")
+function M.load(name, options)
+  if type(name) ~= "string" then error("a template's name must be a string, not " .. type(name), 2) end
+  local root = options and options.root
+  local path = find(name, root)
+  if not path then return nil, config.unknown("template", name, M.names(root)), "not_found" end
+  local source, message, code = file.read(path)
+  if not source then return nil, message, code end
+  local short = path:match "([^/]+)%.%w+$"
+  if path:find "%.jinja$" then
+    return make({ name = short, form = "messages", text = source, loss = { roles = { "assistant" } } }, short, path, source)
+  end
+  local spec
+  spec, message = read_lua(source, path)
+  if not spec then return nil, message, "template_syntax" end
+  local fine
+  fine, message = check_table(spec, path)
+  if not fine then return nil, message, "misuse" end
+  return make(spec, short, path, source)
+end
+
+-- Rendering ------------------------------------------------------------------------------------------------------------
+
+local function field_names(record)
+  local names = {}
+  if type(record) == "table" or type(record) == "userdata" then
+    for key in pairs(record) do
+      if type(key) == "string" then names[#names + 1] = key end
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+-- A name the record lacks: says so with the names it has and the nearest.
+local function explain(problem, record)
+  local u = problem.undefined
+  if not u or u.obj or not u.name then return nil end
+  local names = field_names(record)
+  local nearest = config.nearest(tostring(u.name), names)
+  return ("template '%s', line %d: the record has no field '%s'%s (it has: %s)"):format(problem.name, problem.line, u.name,
+    nearest and (", did you mean '%s'?"):format(nearest) or "", table.concat(names, ", "))
+end
+
+-- The record's fields with "" for optional ones that are absent; fields of `extra` come first.
+local function view(self, record, extra)
+  local blank = {}
+  for _, name in ipairs(self.optional) do blank[name] = true end
+  return setmetatable({}, { __index = function(_, name)
+    local value = extra and extra[name]
+    if value == nil then value = record[name] end
+    if blank[name] and (value == nil or (has_json and value == json.null)) then return "" end
+    return value
+  end })
+end
+
+local function check_spans(self, text, spans)
+  local at = 0
+  for _, span in ipairs(spans) do
+    local a, b = span[1], span[2]
+    if math.type(a) ~= "integer" or math.type(b) ~= "integer" or a < at or b < a or b > #text then
+      return nil, ("template '%s': the span [%s,%s) is not within its text of %d bytes, in order"):format(self.name, tostring(a), tostring(b), #text)
+    end
+    at = b
+  end
+  return true
+end
+
+local function render_function(self, fields)
+  local fine, text, spans = pcall(self.text, fields)
+  if not fine then return nil, ("template '%s': %s"):format(self.name, tostring(text)), "template" end
+  if type(text) ~= "string" then return nil, ("template '%s' returned a %s instead of text"):format(self.name, type(text)), "template" end
+  spans = spans or {}
+  local ok, message = check_spans(self, text, spans)
+  if not ok then return nil, message, "template" end
+  return text, spans
+end
+
+--- Renders a record. A name that the record lacks is an error that names it, the fields there are and the nearest; fields listed as
+-- optional are "" when absent.
+-- @param record record|table: the fields
+-- @param options table|nil: extra = more names (bos_token, eos_token …); now; max_steps
+-- @return string: the text
+-- @return table: the spans that carry loss, { { start, end }, … }, bytes, end exclusive
+-- @error nil, message, code: template (an unknown field …), template_limit, template_raised
+-- @example require("lathe.template").load("plain"):render { text = "Some text." }
+function Template:render(record, options)
+  options = options or {}
+  for _, name in ipairs(self.fields) do
+    local value = record[name]
+    if value == nil or (has_json and value == json.null) then
+      return nil, explain({ name = self.name, line = 1, undefined = { name = name } }, record), "template"
+    end
+  end
+  local extra = options.extra or {}
+  if extra.eos_token == nil and self.eos then
+    local copy = { eos_token = self.eos }
+    for k, v in pairs(extra) do copy[k] = v end
+    extra = copy
+  end
+  local fields = view(self, record, extra)
+  if not self.compiled then return render_function(self, fields) end
+  local text, spans, code, problem = self.compiled:render(fields,
+    { strict = true, spans = true, now = options.now, max_steps = options.max_steps })
+  if not text then return nil, problem and explain(problem, record) or spans, code end
+  return text, spans
+end
+
+-- Conversations --------------------------------------------------------------------------------------------------------
+
+local function context(self, messages, options, generation)
+  local fields = {
+    messages = messages, add_generation_prompt = generation or false, tools = options.tools, documents = options.documents,
+    bos_token = options.bos_token or "", eos_token = options.eos_token or self.eos or "",
+  }
+  for key, value in pairs(options.extra or {}) do fields[key] = value end
+  return fields
+end
+
+local function null() return has_json and json.null or jinja.null end
+
+local function render_chat(self, messages, options, generation, spans)
+  local fields = context(self, messages, options, generation)
+  if fields.tools == nil then fields.tools = null() end
+  if fields.documents == nil then fields.documents = null() end
+  if not self.compiled then return render_function(self, fields) end
+  return self.compiled:render(fields, { spans = spans, now = options.now, max_steps = options.max_steps, max_output = options.max_output })
+end
+
+local function first_of(messages, n)
+  local out = {}
+  for i = 1, n do out[i] = messages[i] end
+  return out
+end
+
+-- The end of a turn within `text`, bytes: after its stop string where it has one, else without the white space that trails.
+local function turn_end(self, text, start, stop, options)
+  local tail = text:sub(start + 1, stop)
+  local ends = { table.unpack(self.stop) }
+  if options.eos_token and options.eos_token ~= "" then ends[#ends + 1] = options.eos_token end
+  for _, mark in ipairs(ends) do
+    local trimmed = tail:match "^(.-)%s*$"
+    if #mark > 0 and trimmed:sub(-#mark) == mark then return start + #trimmed end
+  end
+  return stop
+end
+
+-- The spans of the turns whose role carries loss, by rendering up to each of them.
+local function measured_spans(self, messages, text, options)
+  local roles = {}
+  for _, role in ipairs(self.loss.roles or {}) do roles[role] = true end
+  local spans = {}
+  for i = 1, #messages do
+    if roles[messages[i].role] then
+      local before, message, code = render_chat(self, first_of(messages, i - 1), options, true)
+      if not before then return nil, message, code end
+      local after
+      after, message, code = render_chat(self, first_of(messages, i), options, false)
+      if not after then return nil, message, code end
+      if after:sub(1, #before) ~= before or text:sub(1, #after) ~= after then
+        return nil, ("template '%s': where turn %d begins and ends cannot be told, because the template renders a conversation "
+          .. "differently when it goes on; put {%% generation %%} tags around what carries loss"):format(self.name, i), "template_spans"
+      end
+      spans[#spans + 1] = { #before, turn_end(self, text, #before, #after, options) }
+    end
+  end
+  return spans
+end
+
+--- Renders a conversation.
+-- @param messages table|record: list of { role, content }
+-- @param options table|nil: add_generation_prompt, bos_token, eos_token, tools, documents, extra, now; spans = false leaves them out;
+-- turns = "last" keeps only the last span
+-- @return string: the text
+-- @return table|nil: the spans that carry loss, { { start, end }, … }, bytes, end exclusive; nil with spans = false
+-- @error nil, message, code: template, template_raised, template_limit, template_spans
+-- @example require("lathe.template").load("chatml"):render_messages { { role = "user", content = "Hi" } }
+function Template:render_messages(messages, options)
+  options = options or {}
+  if self.form ~= "messages" then
+    return nil, ("template '%s' is of the form '%s', it does not render conversations"):format(self.name, self.form), "misuse"
+  end
+  local wants_spans = options.spans ~= false
+  local tagged = self.has_generation or not self.compiled
+  local text, spans, code = render_chat(self, messages, options, options.add_generation_prompt, wants_spans and tagged)
+  if not text then return nil, spans, code end
+  if not wants_spans then return text end
+  if not tagged then
+    local message
+    spans, message, code = measured_spans(self, messages, text, options)
+    if not spans then return nil, message, code end
+  end
+  if options.turns == "last" and #spans > 1 then spans = { spans[#spans] } end
+  return text, spans
+end
+
+-- Records as conversations ---------------------------------------------------------------------------------------------
+
+local SHAREGPT = {
+  human = "user", user = "user", gpt = "assistant", assistant = "assistant", chatgpt = "assistant", bing = "assistant", bard = "assistant",
+  system = "system", tool = "tool", ["function"] = "tool", observation = "tool",
+}
+
+local function present(value)
+  if value == nil or value == "" or (has_json and value == json.null) then return nil end
+  return value
+end
+
+--- The conversation that a record holds: `messages`, ShareGPT's `conversations`, or instruction, input, output and system.
+-- @param record record|table
+-- @param options table|nil: system = used where the record has none; keep_input = leave `input` beside the content
+-- @return table: list of messages
+-- @error nil, message, code: record (it holds none, or a role that is not known)
+-- @example require("lathe.template").messages { instruction = "Why?", output = "Because." }
+function M.messages(record, options)
+  options = options or {}
+  local out = {}
+  local function add(role, content, extra)
+    local message = { role = role, content = content }
+    for key, value in pairs(extra or {}) do message[key] = value end
+    out[#out + 1] = message
+  end
+  local list, from_key, value_key = present(record.messages), "role", "content"
+  if not list and present(record.conversations) then list, from_key, value_key = record.conversations, "from", "value" end
+  if list then
+    for i = 1, #list do
+      local turn = list[i]
+      local role = turn[from_key] or turn.role
+      if from_key == "from" then
+        role = turn.from and SHAREGPT[turn.from] or turn.role
+        if not role then return nil, ("turn %d has the unknown speaker '%s'"):format(i, tostring(turn.from)), "record" end
+        add(role, turn[value_key] or turn.content)
+      elseif type(role) ~= "string" then
+        return nil, ("message %d has no role"):format(i), "record"
+      else
+        out[#out + 1] = turn
+      end
+    end
+    local system = present(record.system) or options.system
+    if system and (not out[1] or out[1].role ~= "system") then table.insert(out, 1, { role = "system", content = system }) end
+    return out
+  end
+  local instruction, output = present(record.instruction), present(record.output)
+  if not instruction then
+    return nil, "the record has neither messages nor an instruction (it has: " .. table.concat(field_names(record), ", ") .. ")", "record"
+  end
+  local system, input = present(record.system) or options.system, present(record.input)
+  if present(system) then add("system", system) end
+  if input and not options.keep_input then
+    add("user", instruction .. "\n\n" .. input)
+  else
+    add("user", instruction, { input = input })
+  end
+  if output then add("assistant", output) end
+  return out
+end
+
+return M
