@@ -107,7 +107,9 @@ global("range", nil, function(S, args, kwargs)
   local start, stop, step = args[1], args[2], args[3] or 1
   if args.n == 1 then start, stop = 0, args[1] end
   if step == 0 then fail("range() arg 3 must not be zero", "ValueError") end
-  local count = (step > 0 and stop > start and (stop - start - 1) // step + 1) or (step < 0 and stop < start and (start - stop - 1) // -step + 1) or 0
+  local count = 0
+  if step > 0 and stop > start then count = (stop - start - 1) // step + 1 end
+  if step < 0 and stop < start then count = (start - stop - 1) // -step + 1 end
   if count > MAX_RANGE or count < 0 then
     fail("Range too big. The sandbox blocks ranges larger than MAX_RANGE (" .. MAX_RANGE .. ").", "OverflowError")
   end
@@ -236,10 +238,12 @@ end
 
 local function strftime_now(now)
   if now == nil then return nil end
-  local date = os.date("!*t", type(now) == "table" and os.time(now) or now)
+  local date
   if type(now) == "table" then
-    date = os.date("*t", os.time { year = now.year, month = now.month, day = now.day, hour = now.hour or 12, min = now.min or 0, sec = now.sec or 0 })
-    date.hour, date.min, date.sec = now.hour or 12, now.min or 0, now.sec or 0
+    date = os.date("*t", os.time { year = now.year, month = now.month, day = now.day, hour = 12 })
+    date.hour, date.min, date.sec = now.hour or 0, now.min or 0, now.sec or 0
+  else
+    date = os.date("!*t", now)
   end
   return func("strftime_now", function(_, args)
     return strftime(V.str(args[1] or ""), date)

@@ -5,7 +5,8 @@
 -- an underscore is never handed out, nor is a method that would change a value (append, pop, update …). The only attributes that exist
 -- are those in the tables below, so there is nothing to walk out of.
 --
--- A method is { params, fn }: fn(S, self, …) gets its arguments in the order of params; `rest = true` gives it (args, kwargs) as they are.
+-- A method is { params, fn }: fn(S, self, …) gets its arguments in the order of params; with `rest = true` it gets
+-- (args, kwargs) as they are.
 
 local V = require "lathe.jinja.value"
 local ustring = require "lathe.jinja.ustring"
@@ -441,7 +442,8 @@ local float = {
 }
 
 -- What an int (or bool) has besides.
-local INT = { real = function(i) return i end, numerator = function(i) return i end, imag = function() return 0 end, denominator = function() return 1 end }
+local function itself(i) return i end
+local INT = { real = itself, numerator = itself, imag = function() return 0 end, denominator = function() return 1 end }
 
 local METHODS = { str = str, markup = str, dict = dict, list = list, tuple = tuple, range = tuple, float = float }
 

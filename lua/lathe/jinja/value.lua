@@ -461,7 +461,7 @@ end
 
 local function is_array(t)
   local n = #t
-  if n == 0 then return next(t) == nil end
+  if n == 0 then return false end             -- {} is an object, as engine.json writes it
   local count = 0
   for k in next, t do
     if math.type(k) ~= "integer" or k < 1 or k > n then return false end
@@ -495,7 +495,7 @@ function V.set_json(kind_of, walk)
   json_kind, json_pairs = kind_of, walk
 end
 
---- Copies a Lua value into the template's world. Tables with fields 1…n become lists, others dicts with sorted keys; values of the
+--- Copies a Lua value into the template's world. Tables with fields 1…n become lists, others ({} too) dicts with sorted keys; values of the
 -- JSON library keep the order of their keys. Functions and foreign userdata are refused.
 -- @param x any
 -- @return value
