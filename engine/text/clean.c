@@ -480,3 +480,17 @@ int clean_nfc(const char *s, size_t n, struct buf *out, struct err *err) {
   buf_clear(&p.out);
   return rc;
 }
+
+size_t clean_words(const char *s, size_t n) {
+  size_t words = 0, used;
+  bool inside = false;
+  for (size_t i = 0; i < n; i += used) {
+    uint32_t c = utf8_decode(s + i, n - i, &used);
+    bool space = c == ' ' || (c >= 9 && c <= 13) || c == 0x85 || c == 0xa0 || c == 0x1680 ||
+                 (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f ||
+                 c == 0x205f || c == 0x3000;
+    words += !space && !inside;
+    inside = !space;
+  }
+  return words;
+}

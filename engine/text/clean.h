@@ -71,4 +71,7 @@ int clean_text(const char *s, size_t n, const struct clean_options *o, struct bu
 /* Form C alone: appends; valid UTF-8 expected. */
 int clean_nfc(const char *s, size_t n, struct buf *out, struct err *err);
 
+/* Words: runs of anything but white space (Unicode's White_Space). */
+size_t clean_words(const char *s, size_t n);
+
 #endif
