@@ -197,6 +197,69 @@ int tensor_convert(struct tensor *out, const struct tensor *t, enum dtype dtype,
   return 0;
 }
 
+/* Elements may lie at any address (mapped files). */
+int64_t tensor_get_integer(const struct tensor *t, size_t i) {
+  const char *p = t->data;
+  int32_t i32;
+  int64_t i64;
+  switch (t->dtype) {
+  case DTYPE_I32:
+    memcpy(&i32, p + i * sizeof i32, sizeof i32);
+    return i32;
+  case DTYPE_I64:
+    memcpy(&i64, p + i * sizeof i64, sizeof i64);
+    return i64;
+  case DTYPE_U8:
+    return ((const unsigned char *)t->data)[i];
+  default:
+    return 0;
+  }
+}
+
+double tensor_get(const struct tensor *t, size_t i) {
+  enum { BLOCK_MOST = 256 };
+  float block[BLOCK_MOST];
+  const struct dtype_info *info = dtype_info(t->dtype);
+  if (!info->is_float) return (double)tensor_get_integer(t, i);
+  dtype_to_f32(t->dtype, (const char *)t->data + i / info->block * info->bytes, block, info->block);
+  return (double)block[i % info->block];
+}
+
+int tensor_set_integer(struct tensor *t, size_t i, int64_t v, struct err *err) {
+  char *p = t->data;
+  int32_t i32 = (int32_t)v;
+  if (dtype_info(t->dtype)->is_float) return tensor_set(t, i, (double)v, err);
+  if ((t->dtype == DTYPE_I32 && v != i32) || (t->dtype == DTYPE_U8 && (v < 0 || v > 255)))
+    return err_set(err, ERR_MISUSE, "%lld does not fit into %s", (long long)v,
+                   dtype_info(t->dtype)->name);
+  switch (t->dtype) {
+  case DTYPE_I32:
+    memcpy(p + i * sizeof i32, &i32, sizeof i32);
+    break;
+  case DTYPE_I64:
+    memcpy(p + i * sizeof v, &v, sizeof v);
+    break;
+  default:
+    p[i] = (char)(unsigned char)v;
+    break;
+  }
+  return 0;
+}
+
+int tensor_set(struct tensor *t, size_t i, double v, struct err *err) {
+  const struct dtype_info *info = dtype_info(t->dtype);
+  float single = (float)v;
+  if (!info->is_float) {
+    if (!(v >= -0x1p63 && v < 0x1p63) || v != (double)(int64_t)v)
+      return err_set(err, ERR_MISUSE, "%g does not fit into %s", v, info->name);
+    return tensor_set_integer(t, i, (int64_t)v, err);
+  }
+  if (info->block > 1 || !dtype_from_f32(t->dtype, &single, (char *)t->data + i * info->bytes, 1))
+    return err_set(err, ERR_UNSUPPORTED, "elements of a %s tensor cannot be set one by one",
+                   info->name);
+  return 0;
+}
+
 char *tensor_describe(const struct tensor *t, char text[96]) {
   size_t at = (size_t)snprintf(text, 96, "%s[", dtype_info(t->dtype)->name);
   for (int i = 0; i < t->rank && at < 96; i++)

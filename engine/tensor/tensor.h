@@ -67,6 +67,15 @@ size_t tensor_cols(const struct tensor *t);    /* the last dimension; 1 for rank
 /* A copy with another dtype (both float types, target with a plain encoder), new storage. */
 int tensor_convert(struct tensor *out, const struct tensor *t, enum dtype dtype, struct err *err);
 
+/* Element i in row-major order, as a number; block types are decoded. i < tensor_count. Integers
+ * beyond 2^53 lose digits: tensor_get_integer keeps them (integer types only). */
+double tensor_get(const struct tensor *t, size_t i);
+int64_t tensor_get_integer(const struct tensor *t, size_t i);
+/* Stores v, rounded to the type; ERR_UNSUPPORTED for block types, ERR_MISUSE when an integer type
+ * cannot hold it. */
+int tensor_set(struct tensor *t, size_t i, double v, struct err *err);
+int tensor_set_integer(struct tensor *t, size_t i, int64_t v, struct err *err);
+
 /* "f32[2, 3]" into text; returns text. */
 char *tensor_describe(const struct tensor *t, char text[96]);
 

@@ -779,10 +779,10 @@ static size_t everything(struct device *d, const float *in, float *out) {
   CHECK_INT(d->bias_bwd(d, &bb, &work, NULL), 0);
   struct reduce r = {REDUCE_SUM_SQUARES, T_VOCAB * T_D, dw, 0};
   CHECK_INT(d->reduce(d, &r, &work, NULL), 0);
-  double more[] = {loss.loss, r.result};
+  double more[2] = {loss.loss, r.result};
   memcpy(end, more, sizeof more);
   work_free(&work);
-  return (size_t)(end - out) + sizeof more / sizeof(float);
+  return (size_t)(end - out) + 2 * sizeof(double) / sizeof(float);
 }
 
 static void bits_do_not_depend_on_threads(void) {
