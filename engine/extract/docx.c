@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 #define MEMBERS_MAX 10000
-#define RATIO_MAX   200 /* unpacked : packed; text compresses 3 to 20 times */
+#define RATIO_MAX   200                 /* unpacked : packed; text compresses 3 to 20 times */
 #define RATIO_FREE  ((uint64_t)4 << 20) /* small documents are not held to it */
 #define STYLES_MAX  4096
 #define TITLE_MAX   512
@@ -113,14 +113,30 @@ enum token {
 static const struct {
   const char *name;
   enum token token;
-} tokens[] = {{"p", T_P},           {"pPr", T_PPR},        {"pStyle", T_PSTYLE},
-              {"numPr", T_NUMPR},   {"numId", T_NUMID},    {"ilvl", T_ILVL},
-              {"outlineLvl", T_OUTLINE}, {"rPr", T_RPR},   {"r", T_R},
-              {"b", T_B},           {"vanish", T_VANISH},  {"rStyle", T_RSTYLE},
-              {"t", T_T},           {"tab", T_TAB},        {"br", T_BR},
-              {"cr", T_BR},         {"noBreakHyphen", T_HYPHEN}, {"tbl", T_TBL},
-              {"tr", T_TR},         {"tc", T_TC},          {"del", T_SKIP},
-              {"moveFrom", T_SKIP}, {"style", T_STYLE},    {"name", T_NAME},
+} tokens[] = {{"p", T_P},
+              {"pPr", T_PPR},
+              {"pStyle", T_PSTYLE},
+              {"numPr", T_NUMPR},
+              {"numId", T_NUMID},
+              {"ilvl", T_ILVL},
+              {"outlineLvl", T_OUTLINE},
+              {"rPr", T_RPR},
+              {"r", T_R},
+              {"b", T_B},
+              {"vanish", T_VANISH},
+              {"rStyle", T_RSTYLE},
+              {"t", T_T},
+              {"tab", T_TAB},
+              {"br", T_BR},
+              {"cr", T_BR},
+              {"noBreakHyphen", T_HYPHEN},
+              {"tbl", T_TBL},
+              {"tr", T_TR},
+              {"tc", T_TC},
+              {"del", T_SKIP},
+              {"moveFrom", T_SKIP},
+              {"style", T_STYLE},
+              {"name", T_NAME},
               {"basedOn", T_BASED}};
 
 static enum token token_of(const xmlChar *name, const xmlChar *uri) {
@@ -157,7 +173,9 @@ static void on_dtd(void *arg, const xmlChar *name, const xmlChar *external, cons
   stop(d, err_set(d->err, ERR_FORMAT, "unreadable DOCX: its XML has a DTD, which is refused"));
 }
 
-static void on_error(void *arg, const char *format, ...) { (void)arg, (void)format; }
+static void on_error(void *arg, const char *format, ...) {
+  (void)arg, (void)format;
+}
 
 /* ---- styles and title ---- */
 
@@ -245,8 +263,7 @@ static void core_end(void *arg, const xmlChar *name, const xmlChar *prefix, cons
 
 static void core_text(void *arg, const xmlChar *text, int n) {
   struct docx *d = arg;
-  if (d->in_title && d->title.len + (size_t)n <= TITLE_MAX)
-    buf_add(&d->title, text, (size_t)n);
+  if (d->in_title && d->title.len + (size_t)n <= TITLE_MAX) buf_add(&d->title, text, (size_t)n);
 }
 
 /* ---- the document ---- */
@@ -316,41 +333,55 @@ static void document_start(void *arg, const xmlChar *name, const xmlChar *prefix
     return;
   }
   switch (token) {
-    case T_P: start_paragraph(d); break;
-    case T_PPR: d->in_properties = true; break;
-    case T_R: d->bold = d->hidden = false; break;
-    case T_RPR: d->in_run_properties = !d->in_properties; break;
-    case T_B:
-      if (d->in_run_properties) d->bold = is_on(list, n);
-      break;
-    case T_VANISH:
-      if (d->in_run_properties) d->hidden = is_on(list, n);
-      break;
-    case T_RSTYLE: {
-      char value[64];
-      attribute(list, n, "val", value, sizeof value);
-      if (d->in_run_properties && !strcasecmp(value, "Strong")) d->bold = true;
-      break;
-    }
-    case T_T: d->in_text = !d->hidden; break;
-    case T_TAB:
-      if (!d->in_properties) out_space(o);
-      break;
-    case T_BR:
-      if (d->cells)
-        out_space(o);
-      else
-        out_break(o);
-      break;
-    case T_HYPHEN:
-      place(d);
-      out_text(o, "-", 1);
-      break;
-    case T_TBL: d->was_row = false; break;
-    case T_TR:
-    case T_TC: start_row_or_cell(d, token); break;
-    default:
-      if (d->in_properties && !d->in_run_properties) start_property(d, token, list, n);
+  case T_P:
+    start_paragraph(d);
+    break;
+  case T_PPR:
+    d->in_properties = true;
+    break;
+  case T_R:
+    d->bold = d->hidden = false;
+    break;
+  case T_RPR:
+    d->in_run_properties = !d->in_properties;
+    break;
+  case T_B:
+    if (d->in_run_properties) d->bold = is_on(list, n);
+    break;
+  case T_VANISH:
+    if (d->in_run_properties) d->hidden = is_on(list, n);
+    break;
+  case T_RSTYLE: {
+    char value[64];
+    attribute(list, n, "val", value, sizeof value);
+    if (d->in_run_properties && !strcasecmp(value, "Strong")) d->bold = true;
+    break;
+  }
+  case T_T:
+    d->in_text = !d->hidden;
+    break;
+  case T_TAB:
+    if (!d->in_properties) out_space(o);
+    break;
+  case T_BR:
+    if (d->cells)
+      out_space(o);
+    else
+      out_break(o);
+    break;
+  case T_HYPHEN:
+    place(d);
+    out_text(o, "-", 1);
+    break;
+  case T_TBL:
+    d->was_row = false;
+    break;
+  case T_TR:
+  case T_TC:
+    start_row_or_cell(d, token);
+    break;
+  default:
+    if (d->in_properties && !d->in_run_properties) start_property(d, token, list, n);
   }
 }
 
@@ -370,20 +401,29 @@ static void document_end(void *arg, const xmlChar *name, const xmlChar *prefix,
     return;
   }
   switch (token_of(name, uri)) {
-    case T_P: end_paragraph(d); break;
-    case T_PPR: d->in_properties = false; break;
-    case T_RPR: d->in_run_properties = false; break;
-    case T_T: d->in_text = false; break;
-    case T_TR:
-      d->cells = 0;
-      out_block(&d->job->out, 1, "");
-      break;
-    case T_TBL:
-      d->cells = 0;
-      d->was_row = d->was_list = false;
-      out_block(&d->job->out, 2, "");
-      break;
-    default: break;
+  case T_P:
+    end_paragraph(d);
+    break;
+  case T_PPR:
+    d->in_properties = false;
+    break;
+  case T_RPR:
+    d->in_run_properties = false;
+    break;
+  case T_T:
+    d->in_text = false;
+    break;
+  case T_TR:
+    d->cells = 0;
+    out_block(&d->job->out, 1, "");
+    break;
+  case T_TBL:
+    d->cells = 0;
+    d->was_row = d->was_list = false;
+    out_block(&d->job->out, 2, "");
+    break;
+  default:
+    break;
   }
 }
 
@@ -476,8 +516,9 @@ static int visit(struct docx *d, struct archive *a, struct archive_entry *entry,
   bool text = !strcmp(name, "word/document.xml") || !strcmp(name, "word/document2.xml");
   if (pass == PASS_TEXT ? !text || *found : !styles && !core) return 0;
   if (archive_entry_is_encrypted(entry))
-    return err_set(d->err, ERR_FORMAT, "unreadable DOCX: it is encrypted; save it without a "
-                                       "password");
+    return err_set(d->err, ERR_FORMAT,
+                   "unreadable DOCX: it is encrypted; save it without a "
+                   "password");
   sax.startElementNs = styles ? styles_start : core ? core_start : document_start;
   sax.endElementNs = styles ? styles_end : core ? core_end : document_end;
   sax.characters = core ? core_text : text ? document_text : NULL;
@@ -516,8 +557,10 @@ int docx_read(struct job *job, struct err *err) {
   int rc = d.styles ? walk(&d, PASS_STYLES, &found) : err_nomem(err, 0, "styles");
   if (!rc) rc = walk(&d, PASS_TEXT, &found);
   if (!rc && !found && d.cousin)
-    rc = err_set(err, ERR_UNSUPPORTED, "unsupported type: it is %s; read takes pdf, docx, html, md "
-                                       "and txt", d.cousin);
+    rc = err_set(err, ERR_UNSUPPORTED,
+                 "unsupported type: it is %s; read takes pdf, docx, html, md "
+                 "and txt",
+                 d.cousin);
   if (!rc && !found && strncmp(job->request.extension, "doc", 3))
     rc = err_set(err, ERR_UNSUPPORTED, "unsupported type: it is a ZIP archive");
   if (!rc && !found)
