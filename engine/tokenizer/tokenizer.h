@@ -77,7 +77,8 @@ int tokenizer_encode(const struct tokenizer *t, struct tokenizer_work *work, con
 int tokenizer_count(const struct tokenizer *t, struct tokenizer_work *work, const char *text,
                     size_t n, int flags, size_t *count, struct err *err);
 
-int tokenizer_work_new(struct tokenizer_work **out, struct err *err);
+/* A work belongs to the tokenizer it was made for (with another one: ERR_MISUSE). */
+int tokenizer_work_new(struct tokenizer_work **out, const struct tokenizer *t, struct err *err);
 void tokenizer_work_free(struct tokenizer_work *work);
 
 /* ---- decoding ---- */
@@ -99,6 +100,7 @@ int tokenizer_decode_bytes(const struct tokenizer *t, const uint32_t *ids, size_
 struct tokenizer_stream {
   char held[4]; /* the beginning of a character */
   unsigned count;
+  bool begun;
 };
 int tokenizer_stream_add(const struct tokenizer *t, struct tokenizer_stream *s, uint32_t id,
                          int flags, struct buf *out, struct err *err);

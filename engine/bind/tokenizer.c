@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: MIT */
+/* require "engine.tokenizer": text ↔ token ids, and training of vocabularies.
+ *
+ * A tokenizer userdata owns one struct tokenizer and one work (word cache): a Lua state is one
+ * thread. Training keeps its state in a userdata of its own while the texts are asked for, since
+ * the iterator may raise. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "bind/bind.h"
+#include "tokenizer/tokenizer.h"
+
+#define TOKENIZER_NAME "lathe.tokenizer"
+#define TRAIN_NAME     "lathe.tokenizer.train"
+#define TOKENS_NAME    "lathe.tokens"
+
+struct box {
+  struct tokenizer *t;
+  struct tokenizer_work *work;
+};
+
+static struct box *check_box(lua_State *L) {
+  struct box *b = luaL_checkudata(L, 1, TOKENIZER_NAME);
+  if (!b->t) luaL_error(L, "the tokenizer is closed");
+  return b;
+}
+
+static int box_close(lua_State *L) {
+  struct box *b = luaL_checkudata(L, 1, TOKENIZER_NAME);
+  tokenizer_work_free(b->work);
+  tokenizer_free(b->t);
+  *b = (struct box){0};
+  return 0;
+}
+
+static int tokens_gc(lua_State *L) {
+  tokens_clear(lua_touserdata(L, 1));
+  return 0;
+}
+
+static struct tokens *new_tokens(lua_State *L) {
+  return bind_new(L, sizeof(struct tokens), TOKENS_NAME);
+}
+
+/*** Loads a tokenizer from a tokenizer.json or from the folder that holds one.
+-- Byte-level BPE with GPT-2's pattern; other kinds are refused by name.
+-- @function engine.tokenizer.load
+-- @param path string: a tokenizer.json, or a folder with one
+-- @return tokenizer: with encode, decode, count, id, token, save …
+-- @error the file is missing, malformed, or of a kind that is not supported
+-- @example tok = require("engine.tokenizer").load "models/gpt2" */
+static int l_load(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct box *b = bind_new(L, sizeof *b, TOKENIZER_NAME);
+  struct err err;
+  if (tokenizer_load_file(&b->t, path, &err)) return bind_fail(L, &err);
+  if (tokenizer_work_new(&b->work, b->t, &err)) return bind_fail(L, &err);
+  return 1;
+}
+
+/*** Makes a tokenizer of the text of a tokenizer.json.
+-- @function engine.tokenizer.parse
+-- @param json string: the bytes of a tokenizer.json
+-- @return tokenizer
+-- @error the text is malformed, or of a kind that is not supported */
+static int l_parse(lua_State *L) {
+  size_t n;
+  const char *json = luaL_checklstring(L, 1, &n);
+  struct box *b = bind_new(L, sizeof *b, TOKENIZER_NAME);
+  struct err err;
+  if (tokenizer_load(&b->t, json, n, &err)) return bind_fail(L, &err);
+  if (tokenizer_work_new(&b->work, b->t, &err)) return bind_fail(L, &err);
+  return 1;
+}
+
+static const char *const encode_options[] = {"special", "offsets", "plain", NULL};
+
+static int encode_flags(lua_State *L, int arg) {
+  bind_options(L, arg, encode_options);
+  return (bind_opt_boolean(L, arg, "special", false) ? TOKENIZER_SPECIAL : 0) |
+         (bind_opt_boolean(L, arg, "offsets", false) ? TOKENIZER_SPANS : 0) |
+         (bind_opt_boolean(L, arg, "plain", false) ? TOKENIZER_PLAIN : 0);
+}
+
+static void push_spans(lua_State *L, const struct tokens *ts) {
+  lua_createtable(L, (int)ts->count, 0);
+  for (size_t i = 0; i < ts->count; i++) {
+    lua_createtable(L, 2, 0);
+    lua_pushinteger(L, (lua_Integer)ts->spans[i].start);
+    lua_rawseti(L, -2, 1);
+    lua_pushinteger(L, (lua_Integer)ts->spans[i].end);
+    lua_rawseti(L, -2, 2);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+}
+
+/*** The token ids of a text.
+-- @function tokenizer:encode
+-- @param text string: UTF-8; other bytes are kept as they are
+-- @param options table: special=true adds what the post-processor adds (BOS …); offsets=true gives
+--   offsets; plain=true takes special tokens inside the text for text
+-- @return table: ids, from 0
+-- @return table: with offsets=true, {start, stop} for each id: the bytes [start, stop) from 0
+-- @example tok:encode("Hello world") */
+static int l_encode(lua_State *L) {
+  struct box *b = check_box(L);
+  size_t n;
+  const char *text = luaL_checklstring(L, 2, &n);
+  int flags = encode_flags(L, 3);
+  struct tokens *ts = new_tokens(L);
+  struct err err;
+  if (tokenizer_encode(b->t, b->work, text, n, flags, ts, &err)) return bind_fail(L, &err);
+  lua_createtable(L, (int)ts->count, 0);
+  for (size_t i = 0; i < ts->count; i++) {
+    lua_pushinteger(L, ts->ids[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  if (flags & TOKENIZER_SPANS) push_spans(L, ts);
+  tokens_clear(ts);
+  return flags & TOKENIZER_SPANS ? 2 : 1;
+}
+
+/*** The token ids of a text as a string of little-endian 32-bit integers: for data sets.
+-- @function tokenizer:encode_packed
+-- @param text string
+-- @param options table: as in encode, without offsets
+-- @return string: 4 bytes an id
+-- @example #tok:encode_packed("Hello world") // 4 */
+static int l_encode_packed(lua_State *L) {
+  struct box *b = check_box(L);
+  size_t n;
+  const char *text = luaL_checklstring(L, 2, &n);
+  int flags = encode_flags(L, 3);
+  luaL_argcheck(L, !(flags & TOKENIZER_SPANS), 3, "offsets are given by encode");
+  struct tokens *ts = new_tokens(L);
+  struct err err;
+  if (tokenizer_encode(b->t, b->work, text, n, flags, ts, &err)) return bind_fail(L, &err);
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+  for (size_t i = 0; i < ts->count; i++) ts->ids[i] = __builtin_bswap32(ts->ids[i]);
+#endif
+  lua_pushlstring(L, ts->ids ? (const char *)ts->ids : "", ts->count * sizeof *ts->ids);
+  tokens_clear(ts);
+  return 1;
+}
+
+/*** The number of tokens of a text.
+-- @function tokenizer:count
+-- @param text string
+-- @param options table: as in encode
+-- @return integer */
+static int l_count(lua_State *L) {
+  struct box *b = check_box(L);
+  size_t n, count;
+  const char *text = luaL_checklstring(L, 2, &n);
+  int flags = encode_flags(L, 3) & ~TOKENIZER_SPANS;
+  struct err err;
+  if (tokenizer_count(b->t, b->work, text, n, flags, &count, &err)) return bind_fail(L, &err);
+  lua_pushinteger(L, (lua_Integer)count);
+  return 1;
+}
+
+static void push_id(lua_State *L, struct tokens *ts, lua_Integer id) {
+  if (id < 0 || id > TOKENIZER_MAX_ID) luaL_error(L, "%I is not a token id", id);
+  if (ts->count == ts->cap) {
+    size_t cap = ts->cap ? ts->cap * 2 : 256;
+    uint32_t *ids = mem_rearray(ts->ids, cap, sizeof *ids);
+    if (!ids) luaL_error(L, "out of memory");
+    ts->ids = ids;
+    ts->cap = cap;
+  }
+  ts->ids[ts->count++] = (uint32_t)id;
+}
+
+/* A list of ids, one id, or a packed string. */
+static struct tokens *check_ids(lua_State *L, int arg) {
+  struct tokens *ts = new_tokens(L);
+  if (lua_type(L, arg) == LUA_TSTRING) {
+    size_t n;
+    const unsigned char *s = (const unsigned char *)lua_tolstring(L, arg, &n);
+    luaL_argcheck(L, n % 4 == 0, arg, "packed ids have 4 bytes each");
+    for (size_t i = 0; i < n; i += 4)
+      push_id(L, ts,
+              (lua_Integer)(s[i] | (uint32_t)s[i + 1] << 8 | (uint32_t)s[i + 2] << 16 |
+                            (uint32_t)s[i + 3] << 24));
+    return ts;
+  }
+  if (lua_isinteger(L, arg)) {
+    push_id(L, ts, lua_tointeger(L, arg));
+    return ts;
+  }
+  luaL_checktype(L, arg, LUA_TTABLE);
+  lua_Integer count = luaL_len(L, arg);
+  for (lua_Integer i = 1; i <= count; i++) {
+    int whole;
+    lua_geti(L, arg, i);
+    lua_Integer id = lua_tointegerx(L, -1, &whole);
+    if (!whole) luaL_error(L, "element %I is not a whole number", i);
+    lua_pop(L, 1);
+    push_id(L, ts, id);
+  }
+  return ts;
+}
+
+/*** The text of token ids. Bytes that are not UTF-8 become U+FFFD; ids without a token are left
+out.
+-- @function tokenizer:decode
+-- @param ids table|integer|string: a list, one id, or what encode_packed gave
+-- @param options table: skip_special=true leaves special tokens out
+-- @return string
+-- @example tok:decode(tok:encode "Hello world") */
+static int l_decode(lua_State *L) {
+  static const char *const known[] = {"skip_special", NULL};
+  struct box *b = check_box(L);
+  bind_options(L, 3, known);
+  int flags = bind_opt_boolean(L, 3, "skip_special", false) ? TOKENIZER_SKIP_SPECIAL : 0;
+  struct tokens *ts = check_ids(L, 2);
+  struct buf *out = bind_buf(L);
+  struct err err;
+  if (tokenizer_decode(b->t, ts->ids, ts->count, flags, out, &err)) return bind_fail(L, &err);
+  bind_push_buf(L, out);
+  tokens_clear(ts);
+  return 1;
+}
+
+struct stream {
+  struct tokenizer_stream s;
+  int flags;
+};
+
+/* The function that tokenizer:stream returns; upvalues: tokenizer, stream. */
+static int l_stream_step(lua_State *L) {
+  struct box *b = lua_touserdata(L, lua_upvalueindex(1));
+  struct stream *s = lua_touserdata(L, lua_upvalueindex(2));
+  if (!b->t) return luaL_error(L, "the tokenizer is closed");
+  bool ends = lua_isnoneornil(L, 1);
+  lua_Integer id = ends ? 0 : luaL_checkinteger(L, 1);
+  luaL_argcheck(L, id >= 0 && id <= TOKENIZER_MAX_ID, 1, "not a token id");
+  struct buf *out = bind_buf(L);
+  struct err err;
+  int rc = ends ? tokenizer_stream_end(&s->s, out, &err)
+                : tokenizer_stream_add(b->t, &s->s, (uint32_t)id, s->flags, out, &err);
+  if (rc) return bind_fail(L, &err);
+  bind_push_buf(L, out);
+  return 1;
+}
+
+/*** Decodes token by token without ever giving half a character.
+-- @function tokenizer:stream
+-- @param options table: skip_special=true leaves special tokens out
+-- @return function: f(id) gives the text that is certain by now (perhaps ""), f() what was held
+-- @example local piece = tok:stream(); io.write(piece(id)) */
+static int l_stream(lua_State *L) {
+  static const char *const known[] = {"skip_special", NULL};
+  check_box(L);
+  bind_options(L, 2, known);
+  int flags = bind_opt_boolean(L, 2, "skip_special", false) ? TOKENIZER_SKIP_SPECIAL : 0;
+  lua_pushvalue(L, 1);
+  struct stream *s = lua_newuserdatauv(L, sizeof *s, 0);
+  *s = (struct stream){.flags = flags};
+  lua_pushcclosure(L, l_stream_step, 2);
+  return 1;
+}
+
+/*** The id of a token's string, nil when there is none.
+-- @function tokenizer:id
+-- @param token string: as in the file ("Ġthe", "<|endoftext|>")
+-- @return integer|nil */
+static int l_id(lua_State *L) {
+  struct box *b = check_box(L);
+  size_t n;
+  const char *s = luaL_checklstring(L, 2, &n);
+  uint32_t id = tokenizer_id(b->t, s, n);
+  if (id == TOKENIZER_NONE)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, id);
+  return 1;
+}
+
+/*** The string of a token as the file has it, nil when the id has none.
+-- @function tokenizer:token
+-- @param id integer
+-- @return string|nil */
+static int l_token(lua_State *L) {
+  struct box *b = check_box(L);
+  lua_Integer id = luaL_checkinteger(L, 2);
+  size_t n = 0;
+  const char *s = id < 0 || id > TOKENIZER_MAX_ID ? NULL : tokenizer_token(b->t, (uint32_t)id, &n);
+  if (s)
+    lua_pushlstring(L, s, n);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+static void set_bool(lua_State *L, const char *name, bool v) {
+  lua_pushboolean(L, v);
+  lua_setfield(L, -2, name);
+}
+
+/*** The added tokens, in order of their ids.
+-- @function tokenizer:added
+-- @return table: {id, content, special, single_word, lstrip, rstrip, normalized} each */
+static int l_added(lua_State *L) {
+  struct box *b = check_box(L);
+  size_t count = tokenizer_added_count(b->t);
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    struct tokenizer_added a;
+    tokenizer_added_at(b->t, i, &a);
+    lua_createtable(L, 0, 7);
+    lua_pushinteger(L, a.id);
+    lua_setfield(L, -2, "id");
+    lua_pushlstring(L, a.content, a.n);
+    lua_setfield(L, -2, "content");
+    set_bool(L, "special", a.special);
+    set_bool(L, "single_word", a.single_word);
+    set_bool(L, "lstrip", a.lstrip);
+    set_bool(L, "rstrip", a.rstrip);
+    set_bool(L, "normalized", a.normalized);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+/*** What the tokens of a text are, one row each; for looking, in the REPL.
+-- @function tokenizer:explain
+-- @param text string
+-- @param options table: as in encode
+-- @return table: {id, token, start, stop} each; text:sub(start + 1, stop) is what it stands for */
+static int l_explain(lua_State *L) {
+  struct box *b = check_box(L);
+  size_t n;
+  const char *text = luaL_checklstring(L, 2, &n);
+  int flags = encode_flags(L, 3) | TOKENIZER_SPANS;
+  struct tokens *ts = new_tokens(L);
+  struct err err;
+  if (tokenizer_encode(b->t, b->work, text, n, flags, ts, &err)) return bind_fail(L, &err);
+  lua_createtable(L, (int)ts->count, 0);
+  for (size_t i = 0; i < ts->count; i++) {
+    size_t len;
+    const char *token = tokenizer_token(b->t, ts->ids[i], &len);
+    lua_createtable(L, 4, 0);
+    lua_pushinteger(L, ts->ids[i]);
+    lua_rawseti(L, -2, 1);
+    lua_pushlstring(L, token ? token : "", len);
+    lua_rawseti(L, -2, 2);
+    lua_pushinteger(L, (lua_Integer)ts->spans[i].start);
+    lua_rawseti(L, -2, 3);
+    lua_pushinteger(L, (lua_Integer)ts->spans[i].end);
+    lua_rawseti(L, -2, 4);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  tokens_clear(ts);
+  return 1;
+}
+
+/*** Writes a complete tokenizer.json, which Hugging Face tokenizers and transformers load.
+-- @function tokenizer:save
+-- @param path string: the file
+-- @return boolean: true
+-- @error the file cannot be written */
+static int l_save(lua_State *L) {
+  struct box *b = check_box(L);
+  struct err err;
+  if (tokenizer_save(b->t, luaL_checkstring(L, 2), &err)) return bind_fail(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/*** The bytes of a tokenizer.json.
+-- @function tokenizer:json
+-- @return string */
+static int l_json(lua_State *L) {
+  struct box *b = check_box(L);
+  struct buf *out = bind_buf(L);
+  struct err err;
+  if (tokenizer_write(b->t, out, &err)) return bind_fail(L, &err);
+  bind_push_buf(L, out);
+  return 1;
+}
+
+/*** How many merges the model has.
+-- @function tokenizer:merge_count
+-- @return integer */
+static int l_merge_count(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)tokenizer_merge_count(check_box(L)->t));
+  return 1;
+}
+
+/*** The merges in order of rank, as strings "left right": for exporters.
+-- @function tokenizer:merges
+-- @return table: of strings */
+static int l_merges(lua_State *L) {
+  struct box *b = check_box(L);
+  size_t count = tokenizer_merge_count(b->t);
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    uint32_t left, right;
+    size_t ln, rn;
+    tokenizer_merge_at(b->t, i, &left, &right);
+    const char *l = tokenizer_token(b->t, left, &ln), *r = tokenizer_token(b->t, right, &rn);
+    luaL_Buffer s;
+    luaL_buffinit(L, &s);
+    luaL_addlstring(&s, l, ln);
+    luaL_addchar(&s, ' ');
+    luaL_addlstring(&s, r, rn);
+    luaL_pushresult(&s);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+static int l_len(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)tokenizer_size(check_box(L)->t));
+  return 1;
+}
+
+static int l_tostring(lua_State *L) {
+  struct box *b = luaL_checkudata(L, 1, TOKENIZER_NAME);
+  char text[128];
+  if (!b->t) {
+    lua_pushliteral(L, "tokenizer: closed");
+    return 1;
+  }
+  tokenizer_describe(b->t, text, sizeof text);
+  lua_pushfstring(L, "tokenizer: %s", text);
+  return 1;
+}
+
+/* ---- training ---- */
+
+struct training {
+  struct tokenizer_train *tr;
+  const char **special;
+};
+
+static int training_close(lua_State *L) {
+  struct training *tr = lua_touserdata(L, 1);
+  tokenizer_train_free(tr->tr);
+  mem_free(tr->special);
+  *tr = (struct training){0};
+  return 0;
+}
+
+/* The strings stay in the table, which stays in the options: valid as long as the call. */
+static size_t check_special(lua_State *L, struct training *tr) {
+  if (lua_getfield(L, 1, "special") == LUA_TNIL) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  if (lua_type(L, -1) != LUA_TTABLE)
+    luaL_error(L, "option 'special': a list of strings expected, got %s", luaL_typename(L, -1));
+  lua_Integer count = luaL_len(L, -1);
+  tr->special = mem_array((size_t)count, sizeof *tr->special);
+  if (!tr->special) luaL_error(L, "out of memory");
+  for (lua_Integer i = 0; i < count; i++) {
+    if (lua_geti(L, -1, i + 1) != LUA_TSTRING)
+      luaL_error(L, "option 'special': element %I is not a string", i + 1);
+    tr->special[i] = lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return (size_t)count;
+}
+
+/* The text at the top of the stack; pops it. */
+static int add_text(lua_State *L, struct training *tr, struct err *err) {
+  size_t n;
+  if (lua_type(L, -1) != LUA_TSTRING)
+    luaL_error(L, "option 'texts': a string expected, got %s", luaL_typename(L, -1));
+  const char *s = lua_tolstring(L, -1, &n);
+  int rc = tokenizer_train_add(tr->tr, s, n, err);
+  lua_pop(L, 1);
+  return rc;
+}
+
+static int add_texts(lua_State *L, struct training *tr, struct err *err) {
+  int rc = 0;
+  int type = lua_getfield(L, 1, "texts");
+  if (type == LUA_TTABLE) {
+    lua_Integer count = luaL_len(L, -1);
+    for (lua_Integer i = 1; i <= count && !rc; i++) {
+      lua_geti(L, -1, i);
+      rc = add_text(L, tr, err);
+    }
+    return rc;
+  }
+  if (type != LUA_TFUNCTION)
+    luaL_error(L, "option 'texts': a list or an iterator function expected, got %s",
+               luaL_typename(L, -1));
+  while (!rc) {
+    lua_pushvalue(L, -1);
+    lua_call(L, 0, 1);
+    if (lua_isnil(L, -1)) break;
+    rc = add_text(L, tr, err);
+  }
+  return rc;
+}
+
+static void push_facts(lua_State *L, const struct tokenizer_train_facts *f) {
+  const struct {
+    const char *name;
+    uint64_t value;
+  } facts[] = {{"bytes", f->bytes},       {"texts", f->texts},         {"words", f->words},
+               {"distinct", f->distinct}, {"forgotten", f->forgotten}, {"merges", f->merges}};
+  lua_createtable(L, 0, 6);
+  for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+    lua_pushinteger(L, (lua_Integer)facts[i].value);
+    lua_setfield(L, -2, facts[i].name);
+  }
+}
+
+/*** Trains a byte-level BPE vocabulary (GPT-2 pattern). The order of the texts does not matter.
+-- @function engine.tokenizer.train
+-- @param options table: texts = list or iterator function of strings; vocab_size = 4096, everything
+--   included; special = list of special tokens, which get the first ids; min_frequency = 0: pairs
+--   that are rarer are not merged; memory = 0: bytes for distinct words, beyond which the rarest
+are
+--   forgotten (and counted)
+-- @return tokenizer
+-- @return table: bytes, texts, words, distinct, forgotten, merges
+-- @error no memory, interrupted
+-- @example require("engine.tokenizer").train { texts = { "to be or not to be" }, vocab_size = 260 }
+*/
+static int l_train(lua_State *L) {
+  static const char *const known[] = {"texts",         "vocab_size", "special",
+                                      "min_frequency", "memory",     NULL};
+  luaL_checktype(L, 1, LUA_TTABLE);
+  bind_options(L, 1, known);
+  struct tokenizer_train_options o = {
+      .vocab_size = (size_t)bind_opt_integer(L, 1, "vocab_size", 4096, 1, TOKENIZER_MAX_ID),
+      .min_frequency = (uint64_t)bind_opt_integer(L, 1, "min_frequency", 0, 0, INT64_MAX),
+      .memory = (size_t)bind_opt_integer(L, 1, "memory", 0, 0, INT64_MAX)};
+  struct training *tr = bind_new(L, sizeof *tr, TRAIN_NAME);
+  int place = lua_gettop(L);
+  o.special_count = check_special(L, tr);
+  o.special = tr->special;
+  struct tokenizer_train_facts facts;
+  struct err err;
+  if (tokenizer_train_new(&tr->tr, &o, &err)) return bind_fail(L, &err);
+  if (add_texts(L, tr, &err)) return bind_fail(L, &err);
+  struct box *b = bind_new(L, sizeof *b, TOKENIZER_NAME);
+  int rc = tokenizer_train_finish(tr->tr, &b->t, &facts, &err);
+  if (!rc) rc = tokenizer_work_new(&b->work, b->t, &err);
+  lua_pushcfunction(L, training_close);
+  lua_pushvalue(L, place);
+  lua_call(L, 1, 0);
+  if (rc) return bind_fail(L, &err);
+  push_facts(L, &facts);
+  return 2;
+}
+
+int luaopen_engine_tokenizer(lua_State *L);
+int luaopen_engine_tokenizer(lua_State *L) {
+  static const luaL_Reg methods[] = {{"encode", l_encode},
+                                     {"encode_packed", l_encode_packed},
+                                     {"count", l_count},
+                                     {"decode", l_decode},
+                                     {"stream", l_stream},
+                                     {"id", l_id},
+                                     {"token", l_token},
+                                     {"added", l_added},
+                                     {"explain", l_explain},
+                                     {"merge_count", l_merge_count},
+                                     {"merges", l_merges},
+                                     {"save", l_save},
+                                     {"json", l_json},
+                                     {"close", box_close},
+                                     {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", box_close},
+                                  {"__close", box_close},
+                                  {"__len", l_len},
+                                  {"__tostring", l_tostring},
+                                  {NULL, NULL}};
+  static const luaL_Reg none[] = {{NULL, NULL}};
+  static const luaL_Reg train_meta[] = {
+      {"__gc", training_close}, {"__close", training_close}, {NULL, NULL}};
+  static const luaL_Reg tokens_meta[] = {{"__gc", tokens_gc}, {"__close", tokens_gc}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"load", l_load}, {"parse", l_parse}, {"train", l_train}, {NULL, NULL}};
+  bind_metatable(L, TOKENIZER_NAME, methods, meta);
+  bind_metatable(L, TRAIN_NAME, none, train_meta);
+  bind_metatable(L, TOKENS_NAME, none, tokens_meta);
+  luaL_newlib(L, functions);
+  return 1;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* Added tokens inside a text: leftmost first, then longest, as the reference finds them.
+ *
+ * A trie of their bytes is walked at every position whose byte begins a token. Contents are at
+ * most ADDED_MAX_BYTES long, so that a hostile file cannot make the walk quadratic.
+ *
+ *   root ─'<'─ '|' ─ 'e' … '>' ● token 0
+ *                  ─ 'i' … '>' ● token 1        children are linked: child, next, next …
+ *
+ * A match that fails single_word, or is special when those are to be text, is passed over whole:
+ * nothing that begins inside it is looked for.
+ */
+#include "tokenizer/parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/utf8.h"
+
+static void trie_clear(struct trie *trie) {
+  mem_free(trie->nodes);
+  memset(trie, 0, sizeof *trie);
+}
+
+void added_clear(struct added *a) {
+  mem_free(a->list);
+  trie_clear(&a->plain);
+  trie_clear(&a->normalized);
+  memset(a, 0, sizeof *a);
+}
+
+int added_add(struct added *a, const struct tokenizer_added *token, struct err *err) {
+  if (token->n > ADDED_MAX_BYTES)
+    return err_set(err, ERR_LIMIT, "added token %u is %zu bytes long; at most %d are allowed",
+                   token->id, token->n, ADDED_MAX_BYTES);
+  if (a->count == a->cap) {
+    size_t cap = a->cap ? a->cap * 2 : 8;
+    struct tokenizer_added *list = mem_rearray(a->list, cap, sizeof *list);
+    if (!list) return err_nomem(err, cap * sizeof *list, "added tokens");
+    a->list = list;
+    a->cap = cap;
+  }
+  a->list[a->count++] = *token;
+  return 0;
+}
+
+static int by_id(const void *x, const void *y) {
+  const struct tokenizer_added *a = x, *b = y;
+  return a->id < b->id ? -1 : a->id > b->id;
+}
+
+static int node_new(struct trie *trie, unsigned char byte, uint32_t *out, struct err *err) {
+  if (trie->count == trie->cap) {
+    size_t cap = trie->cap ? trie->cap * 2 : 64;
+    struct trie_node *nodes = mem_rearray(trie->nodes, cap, sizeof *nodes);
+    if (!nodes || cap > UINT32_MAX) return err_nomem(err, cap * sizeof *nodes, "added tokens");
+    trie->nodes = nodes;
+    trie->cap = cap;
+  }
+  *out = (uint32_t)trie->count;
+  trie->nodes[trie->count++] = (struct trie_node){.token = TOKENIZER_NONE, .byte = byte};
+  return 0;
+}
+
+static uint32_t child_of(const struct trie *trie, uint32_t node, unsigned char byte) {
+  uint32_t c = trie->nodes[node].child;
+  while (c && trie->nodes[c].byte != byte) c = trie->nodes[c].next;
+  return c;
+}
+
+static int trie_add(struct trie *trie, const char *s, size_t n, uint32_t token, struct err *err) {
+  uint32_t node = 0, child;
+  int rc = trie->count ? 0 : node_new(trie, 0, &node, err);
+  for (size_t i = 0; i < n && !rc; i++, node = child) {
+    unsigned char byte = (unsigned char)s[i];
+    child = child_of(trie, node, byte);
+    if (child || (rc = node_new(trie, byte, &child, err))) continue;
+    trie->nodes[child].next = trie->nodes[node].child;
+    trie->nodes[node].child = child;
+  }
+  if (rc) return rc;
+  trie->nodes[node].token = token;
+  trie->first[(unsigned char)*s] = true;
+  trie->any = true;
+  return 0;
+}
+
+int added_finish(struct added *a, struct err *err) {
+  int rc = 0;
+  if (a->count) qsort(a->list, a->count, sizeof *a->list, by_id);
+  for (size_t i = 0; i < a->count && !rc; i++) {
+    const struct tokenizer_added *token = &a->list[i];
+    if (!token->n) continue; /* never found, as in the reference */
+    rc = trie_add(token->normalized ? &a->normalized : &a->plain, token->content, token->n,
+                  (uint32_t)i, err);
+  }
+  return rc;
+}
+
+/* Longest token that begins at s; its length in *len. */
+static uint32_t longest(const struct trie *trie, const char *s, size_t n, size_t *len) {
+  uint32_t node = 0, found = TOKENIZER_NONE;
+  for (size_t i = 0; i < n; i++) {
+    node = child_of(trie, node, (unsigned char)s[i]);
+    if (!node) break;
+    if (trie->nodes[node].token != TOKENIZER_NONE) found = trie->nodes[node].token, *len = i + 1;
+  }
+  return found;
+}
+
+/* The character that ends at s[n): its first byte. */
+static size_t before(const char *s, size_t n) {
+  return utf8_floor(s, n, n - 1);
+}
+
+static bool word_before(const char *s, size_t n) {
+  size_t used, at;
+  if (!n) return false;
+  at = before(s, n);
+  return class_at(s + at, n - at, &used) & CLASS_WORD;
+}
+
+static bool word_after(const char *s, size_t n) {
+  size_t used;
+  return n && class_at(s, n, &used) & CLASS_WORD;
+}
+
+static size_t strip_left(const char *s, size_t start, size_t least) {
+  size_t used;
+  while (start > least) {
+    size_t at = before(s, start);
+    if (at < least || !(class_at(s + at, start - at, &used) & CLASS_SPACE)) break;
+    start = at;
+  }
+  return start;
+}
+
+static size_t strip_right(const char *s, size_t n, size_t at) {
+  size_t used;
+  while (at < n && class_at(s + at, n - at, &used) & CLASS_SPACE) at += used;
+  return at;
+}
+
+/* `at`: where to look from; `last`: where the previous token ended, spaces included (it may lie
+ * beyond `at`). *resume is the next call's `at`. */
+uint32_t added_next(const struct added *a, const struct trie *trie, const char *s, size_t n,
+                    size_t at, size_t last, bool skip_special, size_t *start, size_t *end,
+                    size_t *resume) {
+  size_t len = 0;
+  if (!trie->any) return TOKENIZER_NONE;
+  while (at < n) {
+    uint32_t i =
+        trie->first[(unsigned char)s[at]] ? longest(trie, s + at, n - at, &len) : TOKENIZER_NONE;
+    if (i == TOKENIZER_NONE) {
+      at++;
+      continue;
+    }
+    const struct tokenizer_added *token = &a->list[i];
+    *start = at;
+    *resume = *end = at += len;
+    if (skip_special && token->special) continue;
+    if (token->single_word && (word_before(s, *start) || word_after(s + *end, n - *end))) continue;
+    if (token->lstrip) *start = strip_left(s, *start, last < *start ? last : *start);
+    if (token->rstrip) *end = strip_right(s, n, *end);
+    return i;
+  }
+  return TOKENIZER_NONE;
+}

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT */
+/* The model: the bytes of one word, merged pair by pair, always the pair of lowest rank, leftmost
+ * first, until no neighbours are in the table.
+ *
+ *   "Ġlow" →  Ġ l o w  ─(l,o)→  Ġ lo w  ─(lo,w)→  Ġ low  ─(Ġ,low)→  Ġlow
+ *
+ * Pairs are found in an open-addressing table. Short words keep their symbols in an array and look
+ * for the lowest rank each time; long ones keep them in a list and the ranks in a heap whose stale
+ * entries are recognised when they come up, so that a word of n bytes costs n log n.
+ *
+ * Words repeat, so a cache remembers their ids (words of up to 15 bytes in one table with the bytes
+ * inside the entry, up to 255 in another with the bytes in an arena). When an arena is full the
+ * cache is emptied: its size is bounded and results do not depend on it.
+ */
+#include "tokenizer/parts.h"
+
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/hash.h"
+#include "base/mem.h"
+
+#define NO_RANK     UINT32_MAX
+#define NO_PLACE    UINT32_MAX
+#define SHORT_WORD  48 /* symbols merged without a heap */
+#define SHORT_SLOTS (1u << 15)
+#define LONG_SLOTS  (1u << 13)
+#define LONG_BYTES  255
+#define ARENA_IDS   (1u << 18)
+#define ARENA_BYTES (1u << 20)
+#define INLINE_IDS  3
+#define PAIR_FACTOR 0x9E3779B97F4A7C15u
+
+/* ---- the table of merges ---- */
+
+void bpe_clear(struct bpe *b) {
+  mem_free(b->left);
+  mem_free(b->right);
+  mem_free(b->result);
+  mem_free(b->pairs);
+  memset(b, 0, sizeof *b);
+}
+
+int bpe_add(struct bpe *b, uint32_t left, uint32_t right, uint32_t result, struct err *err) {
+  if (b->count == b->cap) {
+    size_t cap = b->cap ? b->cap * 2 : 1024;
+    uint32_t *l = mem_rearray(b->left, cap, sizeof *l);
+    if (l) b->left = l;
+    uint32_t *r = mem_rearray(b->right, cap, sizeof *r);
+    if (r) b->right = r;
+    uint32_t *to = mem_rearray(b->result, cap, sizeof *to);
+    if (to) b->result = to;
+    if (!l || !r || !to) return err_nomem(err, cap * 12, "merges");
+    b->cap = cap;
+  }
+  b->left[b->count] = left;
+  b->right[b->count] = right;
+  b->result[b->count++] = result;
+  return 0;
+}
+
+static uint64_t pair_key(uint32_t left, uint32_t right) {
+  return (uint64_t)left << 32 | right;
+}
+
+static struct bpe_pair *pair_slot(const struct bpe *b, uint64_t key) {
+  uint64_t h = key * PAIR_FACTOR;
+  size_t i = (size_t)(h ^ h >> 32) & b->mask;
+  while (b->pairs[i].key != key && b->pairs[i].key != UINT64_MAX) i = (i + 1) & b->mask;
+  return &b->pairs[i];
+}
+
+static int bpe_bytes(struct bpe *b, const struct vocab *v) {
+  char s[2];
+  b->complete = true;
+  for (unsigned byte = 0; byte < 256; byte++) {
+    b->byte_id[byte] = vocab_find(v, s, byte_char_put(byte, s));
+    if (b->byte_id[byte] == TOKENIZER_NONE) b->complete = false;
+  }
+  return 0;
+}
+
+int bpe_finish(struct bpe *b, const struct vocab *v, struct err *err) {
+  size_t slots = 1024;
+  while (slots < b->count * 2) slots *= 2;
+  b->pairs = mem_array(slots, sizeof *b->pairs);
+  if (!b->pairs) return err_nomem(err, slots * sizeof *b->pairs, "merges");
+  memset(b->pairs, 0xFF, slots * sizeof *b->pairs);
+  b->mask = slots - 1;
+  for (size_t i = 0; i < b->count; i++) { /* a pair given twice has its last rank */
+    uint64_t key = pair_key(b->left[i], b->right[i]);
+    *pair_slot(b, key) = (struct bpe_pair){key, (uint32_t)i, b->result[i]};
+  }
+  return bpe_bytes(b, v);
+}
+
+static uint32_t pair_rank(const struct bpe *b, uint32_t left, uint32_t right) {
+  return pair_slot(b, pair_key(left, right))->rank; /* empty slots have rank NO_RANK */
+}
+
+/* ---- one word ---- */
+
+int tokens_reserve(struct tokens *ts, size_t more, bool spans, struct err *err) {
+  size_t need = ts->count + more;
+  if (need > ts->cap) {
+    size_t cap = ts->cap ? ts->cap : 64;
+    while (cap < need) cap *= 2;
+    uint32_t *ids = mem_rearray(ts->ids, cap, sizeof *ids);
+    if (!ids) return err_nomem(err, cap * sizeof *ids, "tokens");
+    ts->ids = ids;
+    ts->cap = cap;
+  }
+  if (spans && need > ts->span_cap) {
+    struct token_span *list = mem_rearray(ts->spans, ts->cap, sizeof *list);
+    if (!list) return err_nomem(err, ts->cap * sizeof *list, "token spans");
+    ts->spans = list;
+    ts->span_cap = ts->cap;
+  }
+  return 0;
+}
+
+static int symbols_reserve(struct tokenizer_work *w, size_t n, struct err *err) {
+  if (n <= w->symbol_cap) return 0;
+  if (n >= NO_PLACE) return err_set(err, ERR_LIMIT, "a word of %zu bytes", n);
+  size_t cap = w->symbol_cap ? w->symbol_cap : 256;
+  while (cap < n) cap *= 2;
+  struct symbol *symbols = mem_rearray(w->symbols, cap, sizeof *symbols);
+  if (!symbols) return err_nomem(err, cap * sizeof *symbols, "a long word");
+  w->symbols = symbols;
+  w->symbol_cap = cap;
+  return 0;
+}
+
+/* Bytes to symbols; returns how many. Bytes without a token become the unknown token, or nothing.
+ */
+static size_t word_symbols(const struct bpe *b, const char *word, size_t n, struct symbol *s) {
+  size_t count = 0;
+  bool fusing = false;
+  for (size_t i = 0; i < n; i++) {
+    uint32_t id = b->byte_id[(unsigned char)word[i]];
+    bool missing = id == TOKENIZER_NONE;
+    if (missing && fusing) {
+      s[count - 1].len++;
+      continue;
+    }
+    if (missing) id = b->unk;
+    fusing = missing && b->fuse_unk && id != TOKENIZER_NONE;
+    if (id == TOKENIZER_NONE) continue;
+    s[count++] = (struct symbol){.id = id, .rank = NO_RANK, .start = (uint32_t)i, .len = 1};
+  }
+  return count;
+}
+
+/* s[0, n): merged in place; returns how many are left. */
+static size_t merge_short(const struct bpe *b, struct symbol *s, size_t n) {
+  for (size_t i = 0; i + 1 < n; i++) s[i].rank = pair_rank(b, s[i].id, s[i + 1].id);
+  while (n > 1) {
+    size_t best = 0;
+    for (size_t i = 1; i + 1 < n; i++)
+      if (s[i].rank < s[best].rank) best = i;
+    if (s[best].rank == NO_RANK) break;
+    s[best].id = b->result[s[best].rank];
+    s[best].len = s[best + 1].start + s[best + 1].len - s[best].start;
+    memmove(s + best + 1, s + best + 2, (n - best - 2) * sizeof *s);
+    n--;
+    s[best].rank = best + 1 < n ? pair_rank(b, s[best].id, s[best + 1].id) : NO_RANK;
+    if (best) s[best - 1].rank = pair_rank(b, s[best - 1].id, s[best].id);
+  }
+  return n;
+}
+
+static void heap_sink(uint64_t *h, size_t n, size_t i) {
+  uint64_t v = h[i];
+  for (size_t c; (c = 2 * i + 1) < n; i = c) {
+    if (c + 1 < n && h[c + 1] < h[c]) c++;
+    if (h[c] >= v) break;
+    h[i] = h[c];
+  }
+  h[i] = v;
+}
+
+static void heap_push(struct tokenizer_work *w, uint64_t v) {
+  size_t i = w->heap_count++;
+  for (; i && w->heap[(i - 1) / 2] > v; i = (i - 1) / 2) w->heap[i] = w->heap[(i - 1) / 2];
+  w->heap[i] = v;
+}
+
+static uint64_t heap_pop(struct tokenizer_work *w) {
+  uint64_t top = w->heap[0];
+  w->heap[0] = w->heap[--w->heap_count];
+  if (w->heap_count) heap_sink(w->heap, w->heap_count, 0);
+  return top;
+}
+
+/* Every merge removes one pair and offers at most two new ones: 3n entries are enough. */
+static int heap_reserve(struct tokenizer_work *w, size_t n, struct err *err) {
+  size_t cap = n * 3;
+  w->heap_count = 0;
+  if (cap <= w->heap_cap) return 0;
+  uint64_t *heap = mem_rearray(w->heap, cap, sizeof *heap);
+  if (!heap) return err_nomem(err, cap * sizeof *heap, "a long word");
+  w->heap = heap;
+  w->heap_cap = cap;
+  return 0;
+}
+
+static void offer(const struct bpe *b, struct tokenizer_work *w, uint32_t i) {
+  struct symbol *s = w->symbols;
+  s[i].rank = s[i].next == NO_PLACE ? NO_RANK : pair_rank(b, s[i].id, s[s[i].next].id);
+  if (s[i].rank != NO_RANK) heap_push(w, (uint64_t)s[i].rank << 32 | i);
+}
+
+static int merge_long(const struct bpe *b, struct tokenizer_work *w, size_t *n, struct err *err) {
+  struct symbol *s = w->symbols;
+  int rc = heap_reserve(w, *n, err);
+  if (rc) return rc;
+  for (size_t i = 0; i < *n; i++) {
+    s[i].prev = i ? (uint32_t)i - 1 : NO_PLACE;
+    s[i].next = i + 1 < *n ? (uint32_t)i + 1 : NO_PLACE;
+    s[i].rank = s[i].next == NO_PLACE ? NO_RANK : pair_rank(b, s[i].id, s[i + 1].id);
+    if (s[i].rank != NO_RANK) w->heap[w->heap_count++] = (uint64_t)s[i].rank << 32 | i;
+  }
+  for (size_t i = w->heap_count / 2; i-- > 0;) heap_sink(w->heap, w->heap_count, i);
+  for (size_t merged = 0; w->heap_count; merged++) {
+    if (!(merged & 0xFFFF) && (rc = cancel_check(err))) return rc;
+    uint64_t top = heap_pop(w);
+    uint32_t i = (uint32_t)top, rank = (uint32_t)(top >> 32);
+    if (s[i].rank != rank) continue; /* a neighbour has changed since */
+    uint32_t gone = s[i].next;
+    s[i].id = b->result[rank];
+    s[i].len = s[gone].start + s[gone].len - s[i].start;
+    s[i].next = s[gone].next;
+    s[gone].rank = NO_RANK;
+    if (s[i].next != NO_PLACE) s[s[i].next].prev = i;
+    offer(b, w, i);
+    if (s[i].prev != NO_PLACE) offer(b, w, s[i].prev);
+  }
+  size_t count = 0;
+  for (uint32_t i = 0, next; i != NO_PLACE; i = next) {
+    next = s[i].next;
+    struct symbol kept = s[i]; /* count ≤ i, so nothing unread is overwritten */
+    s[count++] = kept;
+  }
+  *n = count;
+  return 0;
+}
+
+static int word_merge(const struct tokenizer *t, struct tokenizer_work *w, const char *word,
+                      size_t n, struct tokens *out, bool spans, uint64_t at, struct err *err) {
+  const struct bpe *b = &t->bpe;
+  int rc = symbols_reserve(w, n, err);
+  if (rc) return rc;
+  size_t count = word_symbols(b, word, n, w->symbols);
+  if (count <= SHORT_WORD)
+    count = merge_short(b, w->symbols, count);
+  else if ((rc = merge_long(b, w, &count, err)))
+    return rc;
+  if ((rc = tokens_reserve(out, count, spans, err))) return rc;
+  for (size_t i = 0; i < count; i++) {
+    const struct symbol *s = &w->symbols[i];
+    if (spans) out->spans[out->count] = (struct token_span){at + s->start, at + s->start + s->len};
+    out->ids[out->count++] = s->id;
+  }
+  return 0;
+}
+
+/* ---- the cache ---- */
+
+struct cache {
+  struct short_entry {
+    uint64_t low, high;       /* the word's bytes, its length in the last one; 0, 0: empty */
+    uint32_t ids[INLINE_IDS]; /* or, of more, the first's place in the arena */
+    uint32_t count;
+  } * shorts;
+  struct long_entry {
+    uint64_t hash;
+    uint32_t at, len; /* bytes in the arena; len 0: empty */
+    uint32_t first, count;
+  } * longs;
+  uint32_t *ids;
+  char *bytes;
+  size_t id_count, byte_count;
+};
+
+struct cache *cache_new(void) {
+  struct cache *c = mem_zero(sizeof *c);
+  if (!c) return NULL;
+  c->shorts = mem_zeros(SHORT_SLOTS, sizeof *c->shorts);
+  c->longs = mem_zeros(LONG_SLOTS, sizeof *c->longs);
+  c->ids = mem_array(ARENA_IDS, sizeof *c->ids);
+  c->bytes = mem_alloc(ARENA_BYTES);
+  if (c->shorts && c->longs && c->ids && c->bytes) return c;
+  cache_free(c);
+  return NULL;
+}
+
+void cache_free(struct cache *c) {
+  if (!c) return;
+  mem_free(c->shorts);
+  mem_free(c->longs);
+  mem_free(c->ids);
+  mem_free(c->bytes);
+  mem_free(c);
+}
+
+static void cache_empty(struct cache *c) {
+  memset(c->shorts, 0, SHORT_SLOTS * sizeof *c->shorts);
+  memset(c->longs, 0, LONG_SLOTS * sizeof *c->longs);
+  c->id_count = c->byte_count = 0;
+}
+
+/* Room for that much more, after emptying if need be. */
+static void cache_room(struct cache *c, size_t ids, size_t bytes) {
+  if (c->id_count + ids > ARENA_IDS || c->byte_count + bytes > ARENA_BYTES) cache_empty(c);
+}
+
+static uint32_t cache_keep(struct cache *c, const uint32_t *ids, size_t n) {
+  uint32_t first = (uint32_t)c->id_count;
+  memcpy(c->ids + first, ids, n * sizeof *ids);
+  c->id_count += n;
+  return first;
+}
+
+static void append(const struct tokenizer *t, struct tokens *out, const uint32_t *ids, size_t n,
+                   bool spans, uint64_t at) {
+  for (size_t i = 0; i < n; i++) {
+    if (spans) {
+      uint32_t len = t->vocab.bytes_len[ids[i]];
+      out->spans[out->count] = (struct token_span){at, at + len};
+      at += len;
+    }
+    out->ids[out->count++] = ids[i];
+  }
+}
+
+static uint64_t load(const char *s, size_t n) {
+  uint64_t v = 0;
+  memcpy(&v, s, n);
+  return v;
+}
+
+static void short_key(const char *word, size_t n, const char *end, uint64_t *low, uint64_t *high) {
+  if (end - word >= 16) {
+    *low = load(word, 8);
+    *high = load(word + 8, 8);
+    if (n < 8)
+      *low &= ((uint64_t)1 << 8 * n) - 1, *high = 0;
+    else
+      *high &= ((uint64_t)1 << 8 * (n - 8)) - 1;
+  } else {
+    *low = load(word, n < 8 ? n : 8);
+    *high = n > 8 ? load(word + 8, n - 8) : 0;
+  }
+  *high |= (uint64_t)n << 56;
+}
+
+static int word_short(const struct tokenizer *t, struct tokenizer_work *w, const char *word,
+                      size_t n, const char *end, struct tokens *out, bool spans, uint64_t at,
+                      struct err *err) {
+  struct cache *c = w->cache;
+  uint64_t low, high;
+  short_key(word, n, end, &low, &high);
+  uint64_t h = (low ^ high * 0xD6E8FEB86659FD93u) * PAIR_FACTOR;
+  size_t slot = (size_t)(h >> 40) & (SHORT_SLOTS - 1);
+  struct short_entry *e = &c->shorts[slot], *other = &c->shorts[slot ^ 1];
+  if (e->low != low || e->high != high) {
+    if (other->low == low && other->high == high) e = other;
+  }
+  int rc;
+  if (e->low == low && e->high == high) {
+    if ((rc = tokens_reserve(out, e->count, spans, err))) return rc;
+    append(t, out, e->count > INLINE_IDS ? c->ids + e->ids[0] : e->ids, e->count, spans, at);
+    return 0;
+  }
+  size_t before = out->count;
+  if ((rc = word_merge(t, w, word, n, out, spans, at, err))) return rc;
+  size_t count = out->count - before;
+  if (count > INLINE_IDS) cache_room(c, count, 0);
+  if (e->high && !other->high) e = other;
+  e->low = low;
+  e->high = high;
+  e->count = (uint32_t)count;
+  if (count > INLINE_IDS)
+    e->ids[0] = cache_keep(c, out->ids + before, count);
+  else
+    memcpy(e->ids, out->ids + before, count * sizeof *e->ids);
+  return 0;
+}
+
+static int word_long(const struct tokenizer *t, struct tokenizer_work *w, const char *word,
+                     size_t n, struct tokens *out, bool spans, uint64_t at, struct err *err) {
+  struct cache *c = w->cache;
+  uint64_t hash = hash_xxh3(word, n, 0);
+  struct long_entry *e = &c->longs[hash & (LONG_SLOTS - 1)];
+  int rc;
+  if (e->len == n && e->hash == hash && !memcmp(c->bytes + e->at, word, n)) {
+    if ((rc = tokens_reserve(out, e->count, spans, err))) return rc;
+    append(t, out, c->ids + e->first, e->count, spans, at);
+    return 0;
+  }
+  size_t before = out->count;
+  if ((rc = word_merge(t, w, word, n, out, spans, at, err))) return rc;
+  size_t count = out->count - before;
+  cache_room(c, count, n);
+  *e = (struct long_entry){hash, (uint32_t)c->byte_count, (uint32_t)n, 0, (uint32_t)count};
+  e->first = cache_keep(c, out->ids + before, count);
+  memcpy(c->bytes + c->byte_count, word, n);
+  c->byte_count += n;
+  return 0;
+}
+
+static int word_whole(const struct tokenizer *t, const char *word, size_t n, struct tokens *out,
+                      bool spans, uint64_t at, bool *done, struct err *err) {
+  char s[2 * LONG_BYTES];
+  size_t len = 0;
+  if (n > LONG_BYTES) return 0;
+  for (size_t i = 0; i < n; i++) len += byte_char_put((unsigned char)word[i], s + len);
+  uint32_t id = vocab_find(&t->vocab, s, len);
+  if (id == TOKENIZER_NONE) return 0;
+  int rc = tokens_reserve(out, 1, spans, err);
+  if (rc) return rc;
+  if (spans) out->spans[out->count] = (struct token_span){at, at + n};
+  out->ids[out->count++] = id;
+  *done = true;
+  return 0;
+}
+
+int bpe_word(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
+             const char *end, struct tokens *out, bool spans, uint64_t at, struct err *err) {
+  bool done = false;
+  if (t->bpe.ignore_merges) {
+    int rc = word_whole(t, word, n, out, spans, at, &done, err);
+    if (rc || done) return rc;
+  }
+  if (!w->cache || n > LONG_BYTES || (spans && !t->bpe.complete))
+    return word_merge(t, w, word, n, out, spans, at, err);
+  if (n < 16) return word_short(t, w, word, n, end, out, spans, at, err);
+  return word_long(t, w, word, n, out, spans, at, err);
+}

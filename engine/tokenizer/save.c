@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* struct tokenizer → tokenizer.json, complete, as Hugging Face tokenizers and transformers read it.
+ * One token, one merge a line, so that two vocabularies can be compared with diff. */
+#include "file/file.h"
+#include "json/json.h"
+#include "tokenizer/parts.h"
+
+static const char *yes_no(bool v) {
+  return v ? "true" : "false";
+}
+
+static void put_added(const struct tokenizer *t, struct buf *out) {
+  for (size_t i = 0; i < t->added.count; i++) {
+    const struct tokenizer_added *token = &t->added.list[i];
+    buf_addf(out, "%s\n    {\"id\": %u, \"content\": ", i ? "," : "", token->id);
+    json_put_string(out, token->content, token->n);
+    buf_addf(out,
+             ", \"single_word\": %s, \"lstrip\": %s, \"rstrip\": %s, \"normalized\": %s, "
+             "\"special\": %s}",
+             yes_no(token->single_word), yes_no(token->lstrip), yes_no(token->rstrip),
+             yes_no(token->normalized), yes_no(token->special));
+  }
+  if (t->added.count) buf_adds(out, "\n  ");
+}
+
+static void put_sections(const struct tokenizer *t, struct buf *out) {
+  static const char *const names[SECTIONS] = {"normalizer", "pre_tokenizer", "post_processor",
+                                              "decoder"};
+  for (int i = 0; i < SECTIONS; i++) {
+    const struct buf *b = &t->section[i];
+    buf_addf(out, "  \"%s\": %s,\n", names[i], b->len ? b->data : "null");
+  }
+}
+
+static void put_token(const struct tokenizer *t, uint32_t id, struct buf *out) {
+  size_t n;
+  const char *s = vocab_string(&t->vocab, id, &n);
+  json_put_string(out, s, n);
+}
+
+/* Added tokens belong to the vocabulary too: so it is when the reference trains, and a loader that
+ * looks at the vocabulary alone then finds every id. */
+static void put_vocab(const struct tokenizer *t, struct buf *out) {
+  bool begun = false;
+  for (size_t id = 0; id < t->vocab.size; id++) {
+    if (t->vocab.len[id] == TOKENIZER_NONE) continue;
+    buf_adds(out, begun ? ",\n      " : "\n      ");
+    put_token(t, (uint32_t)id, out);
+    buf_addf(out, ": %zu", id);
+    begun = true;
+  }
+  if (begun) buf_adds(out, "\n    ");
+}
+
+static void put_merges(const struct tokenizer *t, struct buf *out) {
+  for (size_t i = 0; i < t->bpe.count; i++) {
+    buf_adds(out, i ? ",\n      [" : "\n      [");
+    put_token(t, t->bpe.left[i], out);
+    buf_adds(out, ", ");
+    put_token(t, t->bpe.right[i], out);
+    buf_addc(out, ']');
+  }
+  if (t->bpe.count) buf_adds(out, "\n    ");
+}
+
+int tokenizer_write(const struct tokenizer *t, struct buf *out, struct err *err) {
+  buf_adds(out, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n"
+                "  \"added_tokens\": [");
+  put_added(t, out);
+  buf_adds(out, "],\n");
+  put_sections(t, out);
+  buf_adds(out, "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n"
+                "    \"unk_token\": ");
+  if (t->bpe.unk == TOKENIZER_NONE)
+    buf_adds(out, "null");
+  else
+    put_token(t, t->bpe.unk, out);
+  buf_addf(out,
+           ",\n    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n"
+           "    \"fuse_unk\": %s,\n    \"byte_fallback\": false,\n    \"ignore_merges\": %s,\n"
+           "    \"vocab\": {",
+           yes_no(t->bpe.fuse_unk), yes_no(t->bpe.ignore_merges));
+  put_vocab(t, out);
+  buf_adds(out, "},\n    \"merges\": [");
+  put_merges(t, out);
+  buf_adds(out, "]\n  }\n}\n");
+  return buf_check(out, "tokenizer.json", err);
+}
+
+int tokenizer_save(const struct tokenizer *t, const char *path, struct err *err) {
+  struct buf json;
+  buf_init(&json);
+  int rc = tokenizer_write(t, &json, err);
+  if (!rc) rc = file_write(path, json.data, json.len, 0, err);
+  buf_clear(&json);
+  return rc;
+}

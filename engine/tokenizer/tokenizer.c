@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* The object itself: made empty, filled by load.c or train.c, finished, then never changed. */
+#include "tokenizer/tokenizer.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "tokenizer/parts.h"
+
+int tokenizer_new(struct tokenizer **out, struct err *err) {
+  struct tokenizer *t = mem_zero(sizeof *t);
+  *out = t;
+  if (!t) return err_nomem(err, sizeof *t, "tokenizer");
+  t->scan = scan_gpt2;
+  t->byte_decoder = true;
+  t->bpe.unk = TOKENIZER_NONE;
+  return 0;
+}
+
+int tokenizer_finish(struct tokenizer *t, struct err *err) {
+  int rc = vocab_finish(&t->vocab, t->byte_decoder, err);
+  /* the strings have moved for the last time: added tokens may point to them now */
+  for (size_t i = 0; i < t->added.count && !rc; i++) {
+    struct tokenizer_added *token = &t->added.list[i];
+    token->content = vocab_string(&t->vocab, token->id, &token->n);
+  }
+  if (!rc) rc = added_finish(&t->added, err);
+  if (!rc) rc = bpe_finish(&t->bpe, &t->vocab, err);
+  return rc;
+}
+
+void tokenizer_free(struct tokenizer *t) {
+  if (!t) return;
+  vocab_clear(&t->vocab);
+  added_clear(&t->added);
+  bpe_clear(&t->bpe);
+  tokens_clear(&t->head);
+  tokens_clear(&t->tail);
+  for (int i = 0; i < SECTIONS; i++) buf_clear(&t->section[i]);
+  mem_free(t);
+}
+
+size_t tokenizer_size(const struct tokenizer *t) {
+  return t->vocab.size;
+}
+
+size_t tokenizer_entries(const struct tokenizer *t) {
+  return t->vocab.entries;
+}
+
+uint32_t tokenizer_id(const struct tokenizer *t, const char *token, size_t n) {
+  return vocab_find(&t->vocab, token, n);
+}
+
+const char *tokenizer_token(const struct tokenizer *t, uint32_t id, size_t *n) {
+  return vocab_string(&t->vocab, id, n);
+}
+
+size_t tokenizer_added_count(const struct tokenizer *t) {
+  return t->added.count;
+}
+
+void tokenizer_added_at(const struct tokenizer *t, size_t i, struct tokenizer_added *out) {
+  *out = t->added.list[i];
+}
+
+size_t tokenizer_merge_count(const struct tokenizer *t) {
+  return t->bpe.count;
+}
+
+void tokenizer_merge_at(const struct tokenizer *t, size_t i, uint32_t *left, uint32_t *right) {
+  *left = t->bpe.left[i];
+  *right = t->bpe.right[i];
+}
+
+void tokenizer_describe(const struct tokenizer *t, char *out, size_t size) {
+  size_t special = 0;
+  for (size_t i = 0; i < t->added.count; i++) special += t->added.list[i].special;
+  snprintf(out, size, "BPE, %zu entries, byte-level, %zu special", t->vocab.entries, special);
+}
