@@ -373,7 +373,7 @@ function V.str(v, strict)
   if t == "table" then
     if v.k == "markup" then return v.s end
     if v.k == "undefined" then
-      if strict then V.fail_undefined(v) end
+      if strict and not v.soft then V.fail_undefined(v) end
       return ""
     end
   end
