@@ -134,7 +134,7 @@ struct html {
   size_t depth, cap;
   size_t skip_from; /* depth at which skipping began + 1; 0: not skipping */
   unsigned bold, pre, cells;
-  bool in_title;
+  bool in_title, in_heading;
   struct {
     bool ordered;
     unsigned n;
