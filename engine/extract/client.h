@@ -28,7 +28,7 @@
 struct extract;
 
 struct extract_options {
-  const char *type;      /* NULL or "": decided by content, then by name */
+  const char *type;      /* NULL or "": decided by content, then by name; "probe" tries the cage */
   uint64_t segment;      /* bytes; 0: 8 MiB */
   uint64_t text_max;     /* bytes of text; 0: 1 GiB, or three times the file if that is more */
   uint64_t unpacked_max; /* bytes an archive may unpack to; 0: 256 MiB */

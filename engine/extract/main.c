@@ -37,6 +37,7 @@
 
 static int read_document(struct job *job, struct err *err) {
   enum doc_type type = DOC_UNKNOWN;
+  if (!strcmp(job->request.type, "probe")) return probe_run(job, err);
   int rc = sniff_type(job, &type, err);
   if (rc) return rc;
   const char *name = sniff_name(type);

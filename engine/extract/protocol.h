@@ -55,7 +55,7 @@ struct extract_request {
   uint32_t cpu_seconds;  /* of the whole document */
   uint32_t page_seconds; /* of one PDF page */
   uint64_t unpacked_max; /* bytes that archive members may unpack to, together */
-  char type[8];          /* "", or "txt", "md", "html", "docx", "pdf": do not guess */
+  char type[8];          /* "", or "txt", "md", "html", "docx", "pdf": do not guess; or "probe" */
   char extension[16];    /* lower case, without the dot; a hint */
 };
 

@@ -42,6 +42,7 @@ int text_read(struct job *job, bool markdown, struct err *err);
 int html_read(struct job *job, struct err *err);
 int docx_read(struct job *job, struct err *err);
 int pdf_read(struct job *job, struct err *err);
+int probe_run(struct job *job, struct err *err);
 uint32_t pdf_version(void); /* of poppler, as in struct extract_hello */
 
 /* Reads up to n bytes at an offset of the document; short only at its end. −1 with err. */
