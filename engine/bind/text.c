@@ -140,6 +140,15 @@ static int map_origin(lua_State *L) {
   return 2;
 }
 
+/* map:output(at) → the cleaned offset of original byte `at`, or of the first kept byte after it. */
+static int map_output(lua_State *L) {
+  const struct run_map *m = luaL_checkudata(L, 1, MAP_NAME);
+  lua_Integer at = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, at >= 0, 2, "an offset from 0 expected");
+  lua_pushinteger(L, (lua_Integer)run_map_output(m, (size_t)at));
+  return 1;
+}
+
 /* map:encode() → "[[out,in,length],…]" */
 static int map_encode(lua_State *L) {
   const struct run_map *m = luaL_checkudata(L, 1, MAP_NAME);
@@ -221,7 +230,8 @@ static int l_run_map(lua_State *L) {
 -- trailing, dehyphenate, trim = booleans (all but bidi and dehyphenate true), blank_lines = the
 -- most in a row (2; -1 any) }
 -- @return string: the cleaned text
--- @return run_map: where each byte came from: map:origin(from, to), map:encode(), map:runs()
+-- @return run_map: where each byte came from: map:origin(from, to), map:output(at), map:encode(),
+-- map:runs()
 -- @error no_memory, cancelled
 -- @example require("engine.text").clean("two  \r\nlines") */
 static int l_clean(lua_State *L) {
@@ -377,8 +387,11 @@ int luaopen_engine_text(lua_State *L);
 int luaopen_engine_text(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
   static const luaL_Reg chunks_meta[] = {{"__gc", chunks_gc}, {"__close", chunks_gc}, {NULL, NULL}};
-  static const luaL_Reg map_methods[] = {
-      {"origin", map_origin}, {"encode", map_encode}, {"runs", map_runs}, {NULL, NULL}};
+  static const luaL_Reg map_methods[] = {{"origin", map_origin},
+                                         {"output", map_output},
+                                         {"encode", map_encode},
+                                         {"runs", map_runs},
+                                         {NULL, NULL}};
   static const luaL_Reg map_meta[] = {{"__gc", map_gc},
                                       {"__close", map_gc},
                                       {"__len", map_len},

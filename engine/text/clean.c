@@ -94,6 +94,20 @@ size_t run_map_end(const struct run_map *m, size_t out) {
   return k < m->n ? m->v[k].in : m->in_size;
 }
 
+size_t run_map_output(const struct run_map *m, size_t in) {
+  size_t low = 0, high = m->n;
+  while (low < high) { /* the first run that ends behind `in` */
+    size_t mid = low + (high - low) / 2;
+    if (m->v[mid].in + m->v[mid].len <= in)
+      low = mid + 1;
+    else
+      high = mid;
+  }
+  if (low == m->n) return m->out_size;
+  const struct run *r = &m->v[low];
+  return in > r->in ? r->out + (in - r->in) : r->out;
+}
+
 int run_map_compose(const struct run_map *outer, const struct run_map *inner, struct run_map *to,
                     struct err *err) {
   size_t k = 0;

@@ -56,6 +56,9 @@ int run_map_add(struct run_map *m, size_t out, size_t in, size_t len, struct err
 /* Where output [start, …) begins, and where output […, end) ends, in the input. */
 size_t run_map_start(const struct run_map *m, size_t out);
 size_t run_map_end(const struct run_map *m, size_t out);
+/* Where the output that came from input byte `in`, or from the first byte after it that was kept,
+ * begins: the way from the original to the cleaned text. */
+size_t run_map_output(const struct run_map *m, size_t in);
 /* to = from the last text through `outer` to the middle one, then through `inner` to the first. */
 int run_map_compose(const struct run_map *outer, const struct run_map *inner, struct run_map *to,
                     struct err *err);

@@ -49,6 +49,8 @@ static void check_map(const struct run_map *m, const char *in, size_t n, const s
     CHECK(memcmp(out->data + r->out, in + r->in, r->len) == 0);
     CHECK_INT(run_map_start(m, r->out), r->in);
     CHECK_INT(run_map_end(m, r->out + r->len), r->in + r->len);
+    CHECK_INT(run_map_output(m, r->in), r->out);
+    CHECK_INT(run_map_output(m, r->in + r->len - 1), r->out + r->len - 1);
     o = r->out + r->len, i = r->in + r->len;
   }
   size_t start = 0, end = 0;

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* require "engine.dedup": exact and near duplicates within a ceiling of memory. */
+#include "bind/bind.h"
+#include "dedup/dedup.h"
+
+#define DEDUP_NAME "lathe.dedup"
+
+static struct dedup *check_dedup(lua_State *L) {
+  struct dedup **d = luaL_checkudata(L, 1, DEDUP_NAME);
+  if (!*d) luaL_error(L, "this dedup is closed");
+  return *d;
+}
+
+static int dedup_gc(lua_State *L) {
+  struct dedup **d = luaL_checkudata(L, 1, DEDUP_NAME);
+  dedup_free(*d);
+  *d = NULL;
+  return 0;
+}
+
+/*** Begins looking for duplicates among records that are added one after the other.
+-- d:add(text) adds one (nil: no text); d:add_lines(path, field) one for every line of a JSONL file
+and
+-- returns how many; d:finish() ends and returns { records, kept, exact, near, shingles, checked,
+-- spilled }; then d:verdict(i) (from 1) gives "keep", or "exact" or "near", the number of the
+record that
+-- is kept, and the similarity to it. d:close() removes its files.
+-- @function engine.dedup.new
+-- @param options table: optional { near = similarity, 0 for exact ones only (0.8), shingle = words
+(5),
+-- buckets, rows (chosen for near: 14 and 8 for 0.8), normalise = compare simplified words for exact
+ones
+-- (false), memory = bytes (256 MiB), scratch = folder for what exceeds it ("/tmp"), scope = a
+member of lines such as "metadata.document":
+-- only records with the same value are compared }
+-- @return dedup: the object
+-- @error misuse, no_memory
+-- @example local d = require("engine.dedup").new(); d:add "a b"; d:add "a b"; d:finish();
+-- print(d:verdict(2)) --> exact 1 1.0 */
+static int l_new(lua_State *L) {
+  static const char *const known[] = {"near",   "shingle", "buckets", "rows", "normalise",
+                                      "memory", "scratch", "scope",   NULL};
+  struct dedup_options o;
+  struct err err;
+  dedup_defaults(&o);
+  bind_options(L, 1, known);
+  o.near = bind_opt_number(L, 1, "near", o.near);
+  o.shingle = (unsigned)bind_opt_integer(L, 1, "shingle", o.shingle, 1, 32);
+  o.buckets = (unsigned)bind_opt_integer(L, 1, "buckets", 0, 1, 112);
+  o.rows = (unsigned)bind_opt_integer(L, 1, "rows", 0, 1, 112);
+  o.normalise = bind_opt_boolean(L, 1, "normalise", false);
+  o.memory = (size_t)bind_opt_integer(L, 1, "memory", (lua_Integer)o.memory, 0, LUA_MAXINTEGER);
+  o.scratch = bind_opt_string(L, 1, "scratch", o.scratch);
+  o.scope = bind_opt_string(L, 1, "scope", NULL);
+  o.pool = bind_pool(L);
+  struct dedup **d = bind_new(L, sizeof *d, DEDUP_NAME);
+  if (dedup_new(d, &o, &err)) return bind_fail(L, &err);
+  return 1;
+}
+
+static int dedup_add_(lua_State *L) {
+  struct dedup *d = check_dedup(L);
+  struct err err;
+  size_t n = 0;
+  const char *s = lua_isnil(L, 2) ? NULL : luaL_checklstring(L, 2, &n);
+  if (dedup_add(d, s, n, &err)) return bind_fail(L, &err);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int dedup_add_lines_(lua_State *L) {
+  struct dedup *d = check_dedup(L);
+  const char *path = luaL_checkstring(L, 2), *field = luaL_optstring(L, 3, "text");
+  struct err err;
+  uint64_t n;
+  if (dedup_add_lines(d, path, field, &n, &err)) return bind_fail(L, &err);
+  lua_pushinteger(L, (lua_Integer)n);
+  return 1;
+}
+
+static int dedup_finish_(lua_State *L) {
+  struct dedup *d = check_dedup(L);
+  struct dedup_facts f;
+  struct err err;
+  if (dedup_finish(d, &f, &err)) return bind_fail(L, &err);
+  const struct {
+    const char *name;
+    uint64_t value;
+  } facts[] = {{"records", f.records},       {"kept", f.kept},
+               {"exact", f.exact},           {"near", f.near},
+               {"checked", f.checked},       {"shingles", f.shingles},
+               {"candidates", f.candidates}, {"spilled", f.spilled}};
+  lua_createtable(L, 0, 8);
+  for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+    lua_pushinteger(L, (lua_Integer)facts[i].value);
+    lua_setfield(L, -2, facts[i].name);
+  }
+  return 1;
+}
+
+static int dedup_verdict_(lua_State *L) {
+  static const char *const kinds[] = {"keep", "exact", "near"};
+  struct dedup *d = check_dedup(L);
+  lua_Integer i = luaL_checkinteger(L, 2);
+  if (!dedup_finished(d)) return luaL_error(L, "dedup: verdicts are there after finish()");
+  luaL_argcheck(L, i >= 1 && (lua_Unsigned)i <= dedup_count(d), 2, "no such record");
+  struct dedup_verdict v = dedup_verdict(d, (uint64_t)i - 1);
+  lua_pushstring(L, kinds[v.kind]);
+  lua_pushinteger(L, (lua_Integer)v.of + 1);
+  lua_pushnumber(L, v.similarity);
+  return 3;
+}
+
+static int dedup_len(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)dedup_count(check_dedup(L)));
+  return 1;
+}
+
+static int dedup_tostring(lua_State *L) {
+  struct dedup **d = luaL_checkudata(L, 1, DEDUP_NAME);
+  if (*d)
+    lua_pushfstring(L, "dedup: %I records", (lua_Integer)dedup_count(*d));
+  else
+    lua_pushliteral(L, "dedup (closed)");
+  return 1;
+}
+
+int luaopen_engine_dedup(lua_State *L);
+int luaopen_engine_dedup(lua_State *L) {
+  static const luaL_Reg methods[] = {{"add", dedup_add_},       {"add_lines", dedup_add_lines_},
+                                     {"finish", dedup_finish_}, {"verdict", dedup_verdict_},
+                                     {"close", dedup_gc},       {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", dedup_gc},
+                                  {"__close", dedup_gc},
+                                  {"__len", dedup_len},
+                                  {"__tostring", dedup_tostring},
+                                  {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"new", l_new}, {NULL, NULL}};
+  bind_metatable(L, DEDUP_NAME, methods, meta);
+  luaL_newlib(L, functions);
+  return 1;
+}

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: MIT */
+/* dedup/: shingles, kernels, the external sort, and the whole on made-up texts. */
+#include "support/test.h"
+
+#include "base/mem.h"
+#include "base/pool.h"
+#include "base/rng.h"
+#include "dedup/dedup.h"
+#include "dedup/minhash.h"
+#include "dedup/shingle.h"
+#include "dedup/sorter.h"
+#include "file/file.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- shingles ---- */
+
+static bool same_words(const struct shingle_table *t, const char *a, const char *b) {
+  uint64_t x[2], y[2];
+  shingle_digest(t, a, strlen(a), x);
+  shingle_digest(t, b, strlen(b), y);
+  return x[0] == y[0] && x[1] == y[1];
+}
+
+static void simplification(void) {
+  struct shingle_table *t;
+  struct err err;
+  REQUIRE(shingle_table_new(&t, &err) == 0);
+  CHECK(same_words(t, "The Quick, brown\n fox!", "the quick brown fox"));
+  CHECK(same_words(t, "Größe ÉTÉ naïve", "grosse ete naive") == false); /* ß is no accent */
+  CHECK(same_words(t, "Große ÉTÉ naïve", "große ete nai\u0308ve"));
+  CHECK(same_words(t, "in 1984, 3.14 or 7 of 12.000.000", "in 0 0 or 0 of 0 0"));
+  CHECK(same_words(t, "abc123def", "abc9def"));
+  CHECK(!same_words(t, "abc def", "abcdef"));
+  CHECK(same_words(t, "日本語のテキスト", "日 本 語 の テ キ ス ト"));
+  CHECK(same_words(t, "\u0410\u0411\u0412", "\u0430\u0431\u0432"));
+  CHECK(same_words(t, "", " ,.;!? "));
+  CHECK(!same_words(t, "a b", "b a"));
+  CHECK(same_words(t,
+                   "a\xff"
+                   "b",
+                   "a b")); /* malformed: a sign */
+  shingle_table_free(t);
+}
+
+static size_t shingle_count(const struct shingle_table *t, const char *s, unsigned k) {
+  struct shingles set = {0};
+  struct err err;
+  CHECK_INT(shingle_text(t, s, strlen(s), k, &set, &err), 0);
+  CHECK_INT(shingles_unique(&set, &err), 0);
+  size_t n = set.n;
+  shingles_clear(&set);
+  return n;
+}
+
+static void shingles(void) {
+  struct shingle_table *t;
+  struct err err;
+  struct shingles a = {0}, b = {0};
+  REQUIRE(shingle_table_new(&t, &err) == 0);
+  CHECK_INT(shingle_count(t, "one two three four five six", 5), 2);
+  CHECK_INT(shingle_count(t, "one two three", 5), 1);
+  CHECK_INT(shingle_count(t, "", 5), 0);
+  CHECK_INT(shingle_count(t, "a a a a a a a a a a", 2), 1);
+  CHECK_INT(shingle_text(t, "x", 1, 0, &a, &err), ERR_MISUSE);
+  /* a shingle depends on its own words only, wherever it stands */
+  CHECK_INT(shingle_text(t, "x y one two three", 17, 3, &a, &err), 0);
+  CHECK_INT(shingle_text(t, "one two three", 13, 3, &b, &err), 0);
+  CHECK_INT(a.v[2], b.v[0]);
+  shingles_clear(&a), shingles_clear(&b);
+  shingle_table_free(t);
+}
+
+static void jaccard(void) {
+  const uint32_t a[] = {1, 2, 3, 4}, b[] = {3, 4, 5, 6, 7};
+  CHECK_CLOSE(shingle_jaccard(a, 4, b, 5, 100), 2.0 / 7, 1e-12);
+  CHECK_CLOSE(shingle_jaccard(a, 4, a, 4, 100), 1, 1e-12);
+  CHECK_CLOSE(shingle_jaccard(a, 4, b, 0, 100), 0, 1e-12);
+  /* cut sets: the estimate is near the truth, 1/3 */
+  struct rng r;
+  struct err err;
+  struct shingles x = {0}, y = {0};
+  rng_seed(&r, 5);
+  size_t n = 40000;
+  x.v = mem_array(n, 4), y.v = mem_array(n, 4);
+  x.cap = y.cap = x.n = y.n = n;
+  for (size_t i = 0; i < n; i++) {
+    x.v[i] = (uint32_t)rng_u64(&r);
+    y.v[i] = i < n / 2 ? x.v[i] : (uint32_t)rng_u64(&r);
+  }
+  CHECK_INT(shingles_unique(&x, &err), 0);
+  CHECK_INT(shingles_unique(&y, &err), 0);
+  for (size_t i = 1; i < x.n; i++) CHECK(x.v[i] > x.v[i - 1]);
+  CHECK_CLOSE(shingle_jaccard(x.v, 4096, y.v, 4096, 4096), 1.0 / 3, 0.03);
+  shingles_clear(&x), shingles_clear(&y);
+}
+
+/* ---- kernels ---- */
+
+static void kernels_agree(void) {
+  minhash_kernel *all[4];
+  struct minhash m;
+  struct rng r;
+  uint32_t x[1000], want[MINHASH_COUNT], got[MINHASH_COUNT];
+  size_t count = minhash_kernels(all);
+  minhash_init(&m);
+  rng_seed(&r, 6);
+  for (size_t i = 0; i < 1000; i++) x[i] = (uint32_t)rng_u64(&r);
+  for (size_t n = 0; n < 1000; n = n * 2 + 1) {
+    m.kernel = all[0];
+    minhash_least(&m, x, n, want);
+    for (size_t k = 1; k < count; k++) {
+      m.kernel = all[k];
+      minhash_least(&m, x, n, got);
+      CHECK_MEM(got, sizeof got, want, sizeof want);
+    }
+  }
+}
+
+static void places_agree_as_often_as_jaccard(void) {
+  struct minhash m;
+  struct rng r;
+  double sum = 0, squares = 0;
+  int rounds = 300;
+  minhash_init(&m);
+  rng_seed(&r, 7);
+  for (int round = 0; round < rounds; round++) {
+    uint32_t x[300], y[300], a[MINHASH_COUNT], b[MINHASH_COUNT];
+    for (size_t i = 0; i < 300; i++) {
+      x[i] = (uint32_t)rng_u64(&r);
+      y[i] = i < 200 ? x[i] : (uint32_t)rng_u64(&r); /* J = 200 / 400 */
+    }
+    minhash_least(&m, x, 300, a);
+    minhash_least(&m, y, 300, b);
+    int same = 0;
+    for (size_t i = 0; i < MINHASH_COUNT; i++) same += a[i] == b[i];
+    double j = same / (double)MINHASH_COUNT;
+    sum += j;
+    squares += (j - 0.5) * (j - 0.5);
+  }
+  CHECK_CLOSE(sum / rounds, 0.5, 0.012);
+  CHECK_CLOSE(sqrt(squares / rounds), sqrt(0.25 / MINHASH_COUNT), 0.012); /* as if independent */
+}
+
+static void bands(void) {
+  unsigned buckets, rows;
+  minhash_bands(0.8, &buckets, &rows);
+  CHECK_INT(buckets, 14);
+  CHECK_INT(rows, 8);
+  CHECK_CLOSE(minhash_found(0.8, 14, 8), 0.924, 0.001);
+  for (double j = 0.1; j <= 1.0; j += 0.05) {
+    minhash_bands(j, &buckets, &rows);
+    CHECK(buckets * rows <= MINHASH_COUNT && buckets > 0);
+    CHECK(minhash_found(j, buckets, rows) >= 0.92);
+  }
+}
+
+/* ---- the external sort ---- */
+
+static int by_key(const void *x, const void *y) {
+  return memcmp(x, y, sizeof(struct entry));
+}
+
+static const char *prefix(void) {
+  static char path[4200];
+  snprintf(path, sizeof path, "%s/s", test_dir());
+  return path;
+}
+
+static void sorts_beyond_memory(void) {
+  struct sorter *s;
+  struct rng r;
+  struct err err;
+  struct entry e;
+  size_t n = 200000; /* 4.8 MB in buffers of 0.5 MB */
+  struct entry *all = mem_array(n, sizeof *all);
+  REQUIRE(sorter_new(&s, prefix(), 0, &err) == 0);
+  rng_seed(&r, 8);
+  for (size_t i = 0; i < n; i++) {
+    e = (struct entry){rng_below(&r, 3) ? rng_u64(&r) : rng_below(&r, 50), rng_below(&r, 3), i};
+    CHECK_INT(sorter_add(s, e, &err), 0);
+    /* big-endian, so that memcmp is the order */
+    all[i] =
+        (struct entry){__builtin_bswap64(e.a), __builtin_bswap64(e.b), __builtin_bswap64(e.id)};
+  }
+  CHECK(sorter_runs(s) > 5);
+  qsort(all, n, sizeof *all, by_key);
+  CHECK_INT(sorter_sort(s, &err), 0);
+  size_t wrong = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (sorter_next(s, &e, &err) != 1) wrong++;
+    wrong += e.a != __builtin_bswap64(all[i].a) || e.b != __builtin_bswap64(all[i].b) ||
+             e.id != __builtin_bswap64(all[i].id);
+  }
+  CHECK_INT(wrong, 0);
+  CHECK_INT(sorter_next(s, &e, &err), 0);
+  sorter_free(s);
+  mem_free(all);
+}
+
+static void merges_many_runs(void) {
+  struct sorter *s;
+  struct err err;
+  struct entry e, last = {0};
+  size_t n = 1500000, seen = 0; /* some 70 runs */
+  REQUIRE(sorter_new(&s, prefix(), 0, &err) == 0);
+  for (size_t i = 0; i < n; i++)
+    CHECK_INT(sorter_add(s, (struct entry){rng_mix(i), 0, i}, &err), 0);
+  CHECK(sorter_runs(s) > 64);
+  CHECK_INT(sorter_sort(s, &err), 0);
+  for (; sorter_next(s, &e, &err) == 1; seen++, last = e)
+    if (e.a < last.a) break;
+  CHECK_INT(seen, n);
+  sorter_free(s);
+  int left = 0;
+  struct file_info info;
+  char path[4300];
+  for (int k = 0; k < 100; k++) {
+    snprintf(path, sizeof path, "%s.run-%d", prefix(), k);
+    left += file_stat(path, &info, &err) == 0 && info.exists;
+  }
+  CHECK_INT(left, 0);
+}
+
+/* ---- the whole ---- */
+
+static void sentence(struct rng *r, struct buf *b, size_t words) {
+  for (size_t i = 0; i < words; i++)
+    buf_addf(b, "w%c%c%c ", (int)('a' + rng_below(r, 26)), (int)('a' + rng_below(r, 26)),
+             (int)('a' + rng_below(r, 26)));
+}
+
+/* Text i of a made-up collection: every third is an exact copy, or nearly, of the one two before.
+ */
+static void made_up(struct buf *b, uint64_t i) {
+  struct rng r;
+  buf_reset(b);
+  uint64_t base = i % 3 == 2 ? i - 2 : i;
+  rng_seed(&r, base);
+  sentence(&r, b, 150);
+  if (i % 3 == 2 && i % 2) { /* nearly: one word in the middle is another */
+    b->data[350] = '\'';
+    buf_adds(b, "END");
+  }
+}
+
+static void verdicts(struct dedup *d, struct buf *out) {
+  for (uint64_t i = 0; i < dedup_count(d); i++) {
+    struct dedup_verdict v = dedup_verdict(d, i);
+    buf_addf(out, "%d %llu %.6f\n", (int)v.kind, (unsigned long long)v.of, v.similarity);
+  }
+}
+
+static void run_made_up(uint64_t n, size_t memory, unsigned threads, struct buf *out,
+                        struct dedup_facts *facts) {
+  struct dedup_options o;
+  struct dedup *d;
+  struct err err;
+  struct buf b;
+  buf_init(&b);
+  dedup_defaults(&o);
+  o.memory = memory;
+  o.scratch = test_dir();
+  CHECK_INT(pool_new(&o.pool, threads, &err), 0);
+  REQUIRE(dedup_new(&d, &o, &err) == 0);
+  for (uint64_t i = 0; i < n; i++) {
+    made_up(&b, i);
+    CHECK_INT(dedup_add(d, b.data, b.len, &err), 0);
+  }
+  CHECK_INT(dedup_finish(d, facts, &err), 0);
+  CHECK_INT(dedup_add(d, "x", 1, &err), ERR_MISUSE);
+  verdicts(d, out);
+  dedup_free(d);
+  pool_free(o.pool);
+  buf_clear(&b);
+}
+
+static void finds_copies(void) {
+  struct buf out;
+  struct dedup_facts f;
+  buf_init(&out);
+  run_made_up(300, 64 << 20, 1, &out, &f);
+  CHECK_INT(f.records, 300);
+  CHECK_INT(f.exact, 50);
+  CHECK_INT(f.near, 50);
+  CHECK_INT(f.kept, 200);
+  CHECK_INT(f.spilled, 0);
+  const char *line = out.data;
+  for (uint64_t i = 0; i < 300 && line; i++) {
+    int kind = atoi(line);
+    CHECK_INT(kind, i % 3 != 2 ? DEDUP_KEEP : i % 2 ? DEDUP_NEAR : DEDUP_EXACT);
+    CHECK_INT(strtoull(line + 2, NULL, 10), i % 3 == 2 ? i - 2 : i);
+    line = strchr(line, '\n') + 1;
+  }
+  buf_clear(&out);
+}
+
+static void same_with_less_memory_and_more_threads(void) {
+  struct buf a, b;
+  struct dedup_facts f, g;
+  buf_init(&a), buf_init(&b);
+  run_made_up(6000, 256 << 20, 1, &a, &f);
+  run_made_up(6000, 1 << 20, 2, &b, &g);
+  CHECK_MEM(a.data, a.len, b.data, b.len);
+  CHECK(g.spilled > 2);
+  CHECK_INT(f.shingles, g.shingles);
+  buf_clear(&a), buf_clear(&b);
+}
+
+static struct dedup_facts small(const char *const *texts, size_t n, double near, bool normalise,
+                                struct dedup_verdict *v) {
+  struct dedup_options o;
+  struct dedup_facts f = {0};
+  struct dedup *d;
+  struct err err;
+  dedup_defaults(&o);
+  o.near = near;
+  o.normalise = normalise;
+  if (dedup_new(&d, &o, &err)) return f;
+  for (size_t i = 0; i < n; i++)
+    CHECK_INT(dedup_add(d, texts[i], texts[i] ? strlen(texts[i]) : 0, &err), 0);
+  CHECK_INT(dedup_finish(d, &f, &err), 0);
+  for (size_t i = 0; i < n && v; i++) v[i] = dedup_verdict(d, i);
+  dedup_free(d);
+  return f;
+}
+
+static void edges(void) {
+  static const char *const texts[] = {"", NULL, "", NULL, "Yes.", "yes", "no", "Yes."};
+  struct dedup_verdict v[8];
+  struct dedup_facts f = small(texts, 8, 0, false, v);
+  CHECK_INT(f.exact, 2);
+  CHECK(v[2].kind == DEDUP_EXACT && v[2].of == 0 && v[7].of == 4);
+  f = small(texts, 8, 0, true, v);
+  CHECK_INT(f.exact, 3);
+  f = small(texts, 8, 0.8, false, v);
+  CHECK_INT(f.near, 1); /* "yes" is all the words of "Yes." */
+  CHECK(v[5].kind == DEDUP_NEAR && v[5].similarity == 1.0);
+  f = small(texts, 0, 0.8, false, v);
+  CHECK_INT(f.records, 0);
+}
+
+static void threshold_is_kept(void) {
+  struct rng r;
+  struct buf a, b;
+  struct dedup_verdict v[2];
+  buf_init(&a), buf_init(&b);
+  rng_seed(&r, 20);
+  sentence(&r, &a, 200);
+  buf_add(&b, a.data, a.len / 2);
+  sentence(&r, &b, 100); /* half of it new: J ≈ 1/3 */
+  const char *texts[] = {a.data, b.data};
+  CHECK_INT(small(texts, 2, 0.8, false, v).near, 0);
+  CHECK_INT(small(texts, 2, 0.3, false, v).near, 1);
+  CHECK_CLOSE(v[1].similarity, 0.33, 0.03);
+  buf_clear(&a), buf_clear(&b);
+}
+
+static void lines_of_json(void) {
+  struct dedup_options o;
+  struct dedup *d;
+  struct err err;
+  struct dedup_facts f;
+  uint64_t n;
+  char path[4200];
+  const char *text = "{\"id\":1,\"text\":\"one \\u0074wo\"}\n{\"id\":2,\"text\":\"one two\"}\n"
+                     "{\"id\":3}\n{\"text\":null}\n{\"text\":[1,2]}\n{\"text\":[1,2]}\n";
+  snprintf(path, sizeof path, "%s/part.jsonl", test_dir());
+  CHECK_INT(file_write(path, text, strlen(text), 0, &err), 0);
+  dedup_defaults(&o);
+  REQUIRE(dedup_new(&d, &o, &err) == 0);
+  CHECK_INT(dedup_add_lines(d, path, "text", &n, &err), 0);
+  CHECK_INT(n, 6);
+  CHECK_INT(dedup_finish(d, &f, &err), 0);
+  CHECK_INT(f.exact, 2);
+  CHECK_INT(dedup_verdict(d, 1).of, 0);
+  CHECK_INT(dedup_verdict(d, 5).of, 4);
+  dedup_free(d);
+  CHECK_INT(file_write(path, "{\"text\":\"a\"}\n[1]\n", 17, 0, &err), 0);
+  REQUIRE(dedup_new(&d, &o, &err) == 0);
+  CHECK_INT(dedup_add_lines(d, path, "text", &n, &err), ERR_FORMAT);
+  CHECK(strstr(err.message, "part.jsonl:2") != NULL);
+  CHECK_INT(dedup_add_lines(d, "/no/such", "text", &n, &err), ERR_NOTFOUND);
+  dedup_free(d);
+}
+
+static void scopes_are_apart(void) {
+  struct dedup_options o;
+  struct dedup *d;
+  struct err err;
+  struct dedup_facts f;
+  char path[4200];
+  const char *text = "{\"text\":\"same\",\"m\":{\"d\":1}}\n{\"text\":\"same\",\"m\":{\"d\":2}}\n"
+                     "{\"text\":\"same\",\"m\":{\"d\":1}}\n{\"text\":\"Same\",\"m\":{\"d\":2}}\n"
+                     "{\"text\":\"same\"}\n";
+  snprintf(path, sizeof path, "%s/scope.jsonl", test_dir());
+  CHECK_INT(file_write(path, text, strlen(text), 0, &err), 0);
+  dedup_defaults(&o);
+  o.scope = "m.d";
+  REQUIRE(dedup_new(&d, &o, &err) == 0);
+  CHECK_INT(dedup_add_lines(d, path, "text", NULL, &err), 0);
+  CHECK_INT(dedup_finish(d, &f, &err), 0);
+  CHECK_INT(f.exact, 1);
+  CHECK_INT(f.near, 1);
+  CHECK_INT(dedup_verdict(d, 2).of, 0);
+  CHECK_INT(dedup_verdict(d, 3).of, 1);
+  dedup_free(d);
+}
+
+static void misuse(void) {
+  struct dedup_options o;
+  struct dedup *d;
+  struct err err;
+  dedup_defaults(&o);
+  o.near = 1.5;
+  CHECK_INT(dedup_new(&d, &o, &err), ERR_MISUSE);
+  o.near = NAN;
+  CHECK_INT(dedup_new(&d, &o, &err), ERR_MISUSE);
+  o.near = 0.8, o.shingle = 0;
+  CHECK_INT(dedup_new(&d, &o, &err), ERR_MISUSE);
+  o.shingle = 5, o.buckets = 20, o.rows = 8;
+  CHECK_INT(dedup_new(&d, &o, &err), ERR_MISUSE);
+  dedup_free(NULL);
+}
+
+/* ---- attacks ---- */
+
+static void one_word_for_ever(void) {
+  struct buf b;
+  const char *texts[3];
+  buf_init(&b);
+  for (int i = 0; i < 1 << 20; i++) buf_addc(&b, 'a');
+  texts[0] = texts[1] = b.data;
+  texts[2] = "a a a a a";
+  CHECK_INT(small(texts, 3, 0.8, false, NULL).exact, 1);
+  buf_reset(&b);
+  for (int i = 0; i < 300000; i++) buf_adds(&b, "ab ");
+  texts[0] = b.data, texts[1] = "ab ab ab ab ab ab";
+  CHECK_INT(small(texts, 2, 0.8, false, NULL).near, 1);
+  buf_clear(&b);
+}
+
+/* Thousands of texts that share one bucket but not enough words stay linear. */
+static void boilerplate(void) {
+  struct dedup_options o;
+  struct dedup *d;
+  struct err err;
+  struct dedup_facts f;
+  struct rng r;
+  struct buf b;
+  buf_init(&b);
+  rng_seed(&r, 30);
+  dedup_defaults(&o);
+  o.buckets = 100, o.rows = 1; /* everything with one shingle in common is a candidate */
+  REQUIRE(dedup_new(&d, &o, &err) == 0);
+  for (int i = 0; i < 3000; i++) {
+    buf_reset(&b);
+    buf_adds(&b, "all rights reserved to the owner of this page ");
+    sentence(&r, &b, 6);
+    CHECK_INT(dedup_add(d, b.data, b.len, &err), 0);
+  }
+  CHECK_INT(dedup_finish(d, &f, &err), 0);
+  CHECK(f.checked < 100ull * 3000 * 40);
+  CHECK_INT(f.records, 3000);
+  dedup_free(d);
+  buf_clear(&b);
+}
+
+int main(void) {
+  TEST(simplification);
+  TEST(shingles);
+  TEST(jaccard);
+  TEST(kernels_agree);
+  TEST(places_agree_as_often_as_jaccard);
+  TEST(bands);
+  TEST(sorts_beyond_memory);
+  TEST(merges_many_runs);
+  TEST(finds_copies);
+  TEST(same_with_less_memory_and_more_threads);
+  TEST(edges);
+  TEST(threshold_is_kept);
+  TEST(lines_of_json);
+  TEST(scopes_are_apart);
+  TEST(misuse);
+  TEST(one_word_for_ever);
+  TEST(boilerplate);
+  return test_done();
+}
