@@ -51,6 +51,20 @@ SEAM_FAULT := $(wildcard tests/support/fault/*.c)
 .DEFAULT_GOAL := all
 .PHONY: all demo deps deps-dev test asan tsan kill9 determinism bench fuzz lint format audit install doc clean help
 
+# The kernels of engine/tensor/cpu/ops are compiled once for each set; the device chooses at run time.
+OPS_SRC  := $(wildcard engine/tensor/cpu/ops/*.c)
+KERNEL_SETS := base $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),avx2 avx512)
+KERNEL_FLAGS_avx2 := -march=haswell
+KERNEL_FLAGS_avx512 := -march=skylake-avx512
+
+# $(1) folder, $(2) kernel set
+define KERNEL_SET
+$(1)/engine/tensor/cpu/ops/%.$(2).o: engine/tensor/cpu/ops/%.c
+	@mkdir -p $$(@D)
+	$$(if $$(Q),@echo "  CC $$@")
+	$$(Q)$$(CC) $$(CPPFLAGS) -DKERNEL_SET=$(2) $$(CFLAGS) $$($(1)_FLAGS) $$(CSTD) $$(KERNEL_FLAGS_$(2)) -MMD -MP -c -o $$@ $$<
+endef
+
 # $(1) folder, $(2) extra compiler and linker flags, $(3) engine sources, $(4) extra sources of the seams
 define VARIANT
 $(1)_OBJ := $$(patsubst %.c,$(1)/%.o,$(3) $(4))
@@ -58,7 +72,11 @@ $(1)_BIND := $$(patsubst %.c,$(1)/%.o,$$(BIND_SRC))
 $(1)_EXTRACT := $$(patsubst %.c,$(1)/%.o,$$(EXTRACT_SRC) $$(EXTRACT_SHARED))
 $(1)_TESTS := $$(patsubst %.c,$(1)/%,$$(TEST_SRC))
 
-$(1)/libengine.a: $$($(1)_OBJ)
+$(1)_FLAGS := $(2)
+$(1)_OPS := $$(foreach s,$$(KERNEL_SETS),$$(OPS_SRC:%.c=$(1)/%.$$(s).o))
+$$(foreach s,$$(KERNEL_SETS),$$(eval $$(call KERNEL_SET,$(1),$$(s))))
+
+$(1)/libengine.a: $$($(1)_OBJ) $$($(1)_OPS)
 	@rm -f $$@; ar rcs $$@ $$^
 $(1)/registry.c: $$(BIND_SRC) Makefile
 	@mkdir -p $(1)
@@ -90,7 +108,7 @@ $$($(1)_TESTS): $(1)/%: %.c $$(patsubst %.c,$(1)/%.o,$$(SUPPORT_SRC)) $(1)/liben
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  CC $$@")
 	$$(Q)$$(CC) $$(CPPFLAGS) -Itests $$(CFLAGS) $(2) $$(CSTD) $$(ENGINE_INC) -MMD -MP -MT $$@ -MF $$@.d -o $$@ $$< $$(patsubst %.c,$(1)/%.o,$$(SUPPORT_SRC)) $(1)/libengine.a $$(ENGINE_LIB) $$(LIBS)
--include $$(wildcard $(1)/engine/*.d $(1)/engine/*/*.d $(1)/engine/*/*/*.d $(1)/tests/*/*.d $(1)/tests/*/*/*.d)
+-include $$(wildcard $(1)/engine/*.d $(1)/engine/*/*.d $(1)/engine/*/*/*.d $(1)/engine/*/*/*/*.d $(1)/tests/*/*.d $(1)/tests/*/*/*.d)
 endef
 
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DLATHE_SANITIZE -O1

@@ -308,6 +308,10 @@ struct device {
 int device_cpu(struct device *d, struct pool *pool, struct err *err);
 void device_close(struct device *d);
 
+/* Chooses the kernels beside OpenBLAS: "base", "avx2" or "avx512"; device_cpu takes the best that
+ * this processor has. All give the same bits; tests hold them to it. */
+int device_cpu_kernels(struct device *d, const char *set, struct err *err);
+
 /* What OpenBLAS is and which kernels it chose, for `lathe doctor`. */
 struct blas_info {
   char config[256]; /* its version and build, e.g. "OpenBLAS 0.3.21 DYNAMIC_ARCH …" */

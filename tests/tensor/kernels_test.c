@@ -805,6 +805,28 @@ static void bits_do_not_depend_on_threads(void) {
   pair_free(&in);
 }
 
+/* The same bits from every kernel set that this processor has. */
+static void bits_do_not_depend_on_the_kernel_set(void) {
+  static const char *const sets[] = {"base", "avx2", "avx512"};
+  size_t room = (size_t)T_ROWS * T_D * 4 + (size_t)T_VOCAB * T_D + T_ROWS * (T_HEADS + 2) + 64;
+  struct pair in = pair_new(T_ROWS * T_D * 2 + T_VOCAB * T_D);
+  float *first = mem_zeros(room, sizeof *first), *other = mem_zeros(room, sizeof *other);
+  struct device d;
+  struct err err;
+  REQUIRE(!device_cpu(&d, NULL, &err));
+  CHECK_INT(device_cpu_kernels(&d, "mmx", &err), ERR_UNSUPPORTED);
+  for (int i = 0; i < 3; i++) {
+    if (device_cpu_kernels(&d, sets[i], &err)) continue;
+    memset(other, 0, room * sizeof *other);
+    size_t n = everything(&d, in.f, i ? other : first);
+    if (i) CHECK(!memcmp(first, other, n * sizeof *first));
+  }
+  device_close(&d);
+  mem_free(first);
+  mem_free(other);
+  pair_free(&in);
+}
+
 /* ---- the device itself ---- */
 
 static void weights_are_kept_or_decoded(void) {
@@ -863,6 +885,7 @@ int main(void) {
   TEST(elements_agree);
   TEST(dropout_depends_on_its_place_only);
   TEST(bits_do_not_depend_on_threads);
+  TEST(bits_do_not_depend_on_the_kernel_set);
   TEST(weights_are_kept_or_decoded);
   TEST(blas_says_what_it_is);
   device_close(&cpu);

@@ -63,17 +63,29 @@ static inline size_t partial_rows(size_t rows) {
   return per < 16 ? 16 : per;
 }
 
-size_t cpu_matmul_work(const struct device *d, const struct matmul *op);
-int cpu_matmul(struct device *d, const struct matmul *op, const struct work *w, struct err *err);
+/* The files of ops/ are compiled once for every kernel set (see the Makefile): KERNEL_SET is base,
+ * avx2 or avx512, and each file's one public function puts its operations into the table. The order
+ * of every sum is in the source and nothing is contracted into fused multiply-adds, so that all
+ * sets give the same bits. */
+#ifndef KERNEL_SET
+#define KERNEL_SET base
+#endif
+#define CPU_OPS_NAME(what, set) cpu_##what##_ops_##set
+#define CPU_OPS_IN(what, set)   CPU_OPS_NAME(what, set)
+#define CPU_OPS(what)           CPU_OPS_IN(what, KERNEL_SET)
 
-/* One function a file puts its operations into the table. */
-void cpu_norm_ops(struct device *d);
-void cpu_rope_ops(struct device *d);
-void cpu_attention_ops(struct device *d);
-void cpu_glu_ops(struct device *d);
-void cpu_embed_ops(struct device *d);
-void cpu_loss_ops(struct device *d);
-void cpu_optim_ops(struct device *d);
-void cpu_elem_ops(struct device *d);
+#define CPU_OPS_OF(set)                                                                            \
+  void cpu_matmul_ops_##set(struct device *d);                                                     \
+  void cpu_norm_ops_##set(struct device *d);                                                       \
+  void cpu_rope_ops_##set(struct device *d);                                                       \
+  void cpu_attention_ops_##set(struct device *d);                                                  \
+  void cpu_glu_ops_##set(struct device *d);                                                        \
+  void cpu_embed_ops_##set(struct device *d);                                                      \
+  void cpu_loss_ops_##set(struct device *d);                                                       \
+  void cpu_optim_ops_##set(struct device *d);                                                      \
+  void cpu_elem_ops_##set(struct device *d)
+CPU_OPS_OF(base);
+CPU_OPS_OF(avx2);
+CPU_OPS_OF(avx512);
 
 #endif

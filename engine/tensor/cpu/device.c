@@ -70,6 +70,38 @@ int cpu_add_partials(const struct device *d, const float *partial, size_t parts,
   return cpu_run(d, ceil_div(n, TASK_ELEMENTS / 16), add_columns, &job, err);
 }
 
+#define FILL(set)                                                                                  \
+  static void fill_##set(struct device *d) {                                                       \
+    cpu_matmul_ops_##set(d);                                                                       \
+    cpu_norm_ops_##set(d);                                                                         \
+    cpu_rope_ops_##set(d);                                                                         \
+    cpu_attention_ops_##set(d);                                                                    \
+    cpu_glu_ops_##set(d);                                                                          \
+    cpu_embed_ops_##set(d);                                                                        \
+    cpu_loss_ops_##set(d);                                                                         \
+    cpu_optim_ops_##set(d);                                                                        \
+    cpu_elem_ops_##set(d);                                                                         \
+  }
+FILL(base)
+#if defined(__x86_64__)
+FILL(avx2)
+FILL(avx512)
+#endif
+
+int device_cpu_kernels(struct device *d, const char *set, struct err *err) {
+  struct cpu cpu;
+  cpu_detect(&cpu);
+  void (*fill)(struct device *) = NULL;
+  if (!strcmp(set, "base")) fill = fill_base;
+#if defined(__x86_64__)
+  if (!strcmp(set, "avx2") && cpu.avx2 && cpu.fma && cpu.f16c) fill = fill_avx2;
+  if (!strcmp(set, "avx512") && cpu.avx512) fill = fill_avx512;
+#endif
+  if (!fill) return err_set(err, ERR_UNSUPPORTED, "this processor has no %s kernels", set);
+  fill(d);
+  return 0;
+}
+
 int device_cpu(struct device *d, struct pool *pool, struct err *err) {
   memset(d, 0, sizeof *d);
   const struct blas *blas = blas_load(err);
@@ -90,15 +122,9 @@ int device_cpu(struct device *d, struct pool *pool, struct err *err) {
   d->copy_in = d->copy_out = d->copy = cpu_copy;
   d->sync = cpu_sync;
   d->close = cpu_close;
-  d->matmul_work = cpu_matmul_work;
-  d->matmul = cpu_matmul;
-  cpu_norm_ops(d);
-  cpu_rope_ops(d);
-  cpu_attention_ops(d);
-  cpu_glu_ops(d);
-  cpu_embed_ops(d);
-  cpu_loss_ops(d);
-  cpu_optim_ops(d);
-  cpu_elem_ops(d);
-  return 0;
+  return device_cpu_kernels(d,
+                            cpu.avx512                        ? "avx512"
+                            : cpu.avx2 && cpu.fma && cpu.f16c ? "avx2"
+                                                              : "base",
+                            err);
 }

@@ -29,7 +29,7 @@ static int rope_table(struct device *d, const struct rope_table *op, struct err 
   return cpu_run(d, ceil_div(op->rows, rows_per_task(op->half * 16)), table_task, &job, err);
 }
 
-KERNEL static void rotate(const struct rope *op, size_t from, size_t to) {
+static void rotate(const struct rope *op, size_t from, size_t to) {
   size_t half = op->dim / 2;
   float sign = op->inverse ? -1.0f : 1.0f;
   for (size_t t = from; t < to; t++) {
@@ -57,7 +57,7 @@ static int rope(struct device *d, const struct rope *op, struct err *err) {
   return cpu_run(d, ceil_div(op->rows, rows_per_task(op->heads * op->dim)), rotate_task, &job, err);
 }
 
-void cpu_rope_ops(struct device *d) {
+void CPU_OPS(rope)(struct device *d) {
   d->rope_table = rope_table;
   d->rope = rope;
 }

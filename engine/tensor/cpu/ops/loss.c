@@ -97,7 +97,7 @@ static void lay_out(const struct device *d, const struct loss_chunk *op, char *b
   b->logits = take(b, base, chunk * op->vocab * sizeof(float));
   b->results = take(b, base, chunk * sizeof *b->results);
   struct matmul forward = logits_product(op, b, chunk), backward = dhidden_product(op, b, chunk);
-  size_t one = cpu_matmul_work(d, &forward), two = cpu_matmul_work(d, &backward);
+  size_t one = d->matmul_work(d, &forward), two = d->matmul_work(d, &backward);
   b->products.bytes = one > two ? one : two;
   b->products.data = take(b, base, b->products.bytes);
 }
@@ -116,20 +116,20 @@ struct softmax_job {
   bool gradient;
 };
 
-KERNEL static struct row_result softmax_row(float *row, size_t n, size_t target, float scale,
-                                            bool gradient) {
-  v16 tops = v_all(-INFINITY), sums = v_all(0);
+static struct row_result softmax_row(float *row, size_t n, size_t target, float scale,
+                                     bool gradient) {
+  vec tops = v_all(-INFINITY), sums = v_all(0);
   size_t i = 0;
   for (; i + LANES <= n; i += LANES) tops = v_max(tops, v_load(row + i));
   if (i < n) tops = v_max(tops, v_load_part(row + i, n - i, -INFINITY));
   float top = v_top(tops), hit = row[target];
   for (i = 0; i + LANES <= n; i += LANES) {
-    v16 e = v_exp(v_load(row + i) - v_all(top));
+    vec e = v_exp(v_load(row + i) - v_all(top));
     if (gradient) v_store(row + i, e);
     sums += e;
   }
   if (i < n) {
-    v16 e = v_exp(v_load_part(row + i, n - i, -INFINITY) - v_all(top));
+    vec e = v_exp(v_load_part(row + i, n - i, -INFINITY) - v_all(top));
     if (gradient) memcpy(row + i, &e, (n - i) * sizeof *row);
     sums += e;
   }
@@ -167,7 +167,7 @@ static int one_chunk(struct device *d, struct loss_chunk *op, const struct buffe
   for (size_t r = 0; r < n; r++)
     memcpy(b->h + r * op->d, op->hidden + (size_t)index[r] * op->d, op->d * sizeof(float));
   struct matmul product = logits_product(op, b, n);
-  int rc = cpu_matmul(d, &product, &b->products, err);
+  int rc = d->matmul(d, &product, &b->products, err);
   if (rc) return rc;
   struct softmax_job job = {op, index, b->logits, b->results, op->dhidden || op->dhead};
   if ((rc = cpu_run(d, n, softmax_task, &job, err))) return rc;
@@ -178,13 +178,13 @@ static int one_chunk(struct device *d, struct loss_chunk *op, const struct buffe
   }
   if (op->dhidden) {
     product = dhidden_product(op, b, n);
-    if ((rc = cpu_matmul(d, &product, &b->products, err))) return rc;
+    if ((rc = d->matmul(d, &product, &b->products, err))) return rc;
     for (size_t r = 0; r < n; r++)
       memcpy(op->dhidden + (size_t)index[r] * op->d, b->dh + r * op->d, op->d * sizeof(float));
   }
   if (!op->dhead) return 0;
   product = dhead_product(op, b, n);
-  return cpu_matmul(d, &product, &b->products, err);
+  return d->matmul(d, &product, &b->products, err);
 }
 
 static int loss_chunk(struct device *d, struct loss_chunk *op, const struct work *w,
@@ -205,7 +205,7 @@ static int loss_chunk(struct device *d, struct loss_chunk *op, const struct work
   return rc;
 }
 
-void cpu_loss_ops(struct device *d) {
+void CPU_OPS(loss)(struct device *d) {
   d->loss_chunk_work = loss_chunk_work;
   d->loss_chunk = loss_chunk;
 }

@@ -10,7 +10,7 @@
 #include "tensor/cpu/cpu.h"
 #include "tensor/kernel.h"
 
-KERNEL static void forward(const struct rmsnorm *op, size_t from, size_t to) {
+static void forward(const struct rmsnorm *op, size_t from, size_t to) {
   size_t d = op->d;
   for (size_t t = from; t < to; t++) {
     const float *x = op->x + t * d;
@@ -35,7 +35,7 @@ static int rmsnorm(struct device *d, const struct rmsnorm *op, struct err *err) 
 
 /* Σ x·w·dy */
 INLINE float dot3(const float *x, const float *w, const float *dy, size_t n) {
-  v16 s = v_all(0);
+  vec s = v_all(0);
   size_t i = 0;
   for (; i + LANES <= n; i += LANES) s += v_load(x + i) * v_load(w + i) * v_load(dy + i);
   if (i < n)
@@ -44,7 +44,7 @@ INLINE float dot3(const float *x, const float *w, const float *dy, size_t n) {
   return v_sum(s);
 }
 
-KERNEL static void backward(const struct rmsnorm_bwd *op, float *dw, size_t from, size_t to) {
+static void backward(const struct rmsnorm_bwd *op, float *dw, size_t from, size_t to) {
   size_t d = op->d;
   for (size_t t = from; t < to; t++) {
     const float *x = op->x + t * d, *dy = op->dy + t * d, *w = op->w;
@@ -88,7 +88,7 @@ static int rmsnorm_bwd(struct device *d, const struct rmsnorm_bwd *op, const str
   return rc || !op->dw ? rc : cpu_add_partials(d, job.partial, parts, op->d, op->dw, err);
 }
 
-void cpu_norm_ops(struct device *d) {
+void CPU_OPS(norm)(struct device *d) {
   d->rmsnorm = rmsnorm;
   d->rmsnorm_bwd_work = rmsnorm_bwd_work;
   d->rmsnorm_bwd = rmsnorm_bwd;

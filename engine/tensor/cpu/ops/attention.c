@@ -68,14 +68,14 @@ static size_t segment_at(const struct attention *op, size_t row) {
   return low;
 }
 
-/* s[i] = e^(s[i] − top) for i in [from, to), 0 in the rest of n (a multiple of 16); returns the
+/* s[i] = e^(s[i] − top) for i in [from, to), 0 in the rest of n (a multiple of 8); returns the
  * sum. */
 INLINE float exp_row(float *s, size_t from, size_t to, size_t n, float top) {
-  v16 sum = v_all(0);
+  vec sum = v_all(0);
   for (size_t i = 0; i < from; i++) s[i] = -INFINITY;
   for (size_t i = to; i < n; i++) s[i] = -INFINITY;
   for (size_t i = 0; i < n; i += LANES) {
-    v16 p = v_exp(v_load(s + i) - v_all(top));
+    vec p = v_exp(v_load(s + i) - v_all(top));
     v_store(s + i, p);
     sum += p;
   }
@@ -83,7 +83,7 @@ INLINE float exp_row(float *s, size_t from, size_t to, size_t n, float top) {
 }
 
 INLINE float top_of(const float *s, size_t from, size_t to) {
-  v16 top = v_all(-INFINITY);
+  vec top = v_all(-INFINITY);
   for (; from + LANES <= to; from += LANES) top = v_max(top, v_load(s + from));
   if (from < to) top = v_max(top, v_load_part(s + from, to - from, -INFINITY));
   return v_top(top);
@@ -95,9 +95,8 @@ INLINE float exp_one(float x) {
 
 /* One tile of scores becomes probabilities under the new maximum; the rows of O follow. Keys
  * j0 … j0+KEYS−1 of the segment against the queries from q0 on. */
-KERNEL static void softmax_tile(const struct attention *op, const struct span *s, size_t q0,
-                                size_t q1, size_t j0, size_t head, float *scores, float *top,
-                                float *sum) {
+static void softmax_tile(const struct attention *op, const struct span *s, size_t q0, size_t q1,
+                         size_t j0, size_t head, float *scores, float *top, float *sum) {
   for (size_t q = q0; q < q1; q++) {
     size_t r = q - q0, begin = key_begin(s, op->window, q), end = key_end(s, q);
     size_t from = begin > j0 ? size_min(begin - j0, KEYS) : 0;
@@ -118,8 +117,8 @@ KERNEL static void softmax_tile(const struct attention *op, const struct span *s
   }
 }
 
-KERNEL static void finish_rows(const struct attention *op, size_t q0, size_t q1, size_t head,
-                               const float *top, const float *sum) {
+static void finish_rows(const struct attention *op, size_t q0, size_t q1, size_t head,
+                        const float *top, const float *sum) {
   for (size_t q = q0; q < q1; q++) {
     float *o = op->o + q * op->ldo + head * op->dim, by = 1.0f / sum[q - q0];
     for (size_t i = 0; i < op->dim; i++) o[i] *= by;
@@ -202,8 +201,8 @@ struct backward_job {
   float *delta; /* [heads, rows] Σ O·dO */
 };
 
-KERNEL static void row_dots(const struct attention_bwd *op, const struct span *s, size_t head,
-                            float *delta) {
+static void row_dots(const struct attention_bwd *op, const struct span *s, size_t head,
+                     float *delta) {
   const struct attention *f = &op->f;
   for (size_t q = s->q0; q < s->q1; q++)
     delta[head * f->rows + q] =
@@ -211,9 +210,8 @@ KERNEL static void row_dots(const struct attention_bwd *op, const struct span *s
 }
 
 /* scores → P, dp → dS, for queries [q0, q1) and the keys from j0 on. */
-KERNEL static void backward_tile(const struct attention *f, const struct span *s, size_t q0,
-                                 size_t q1, size_t j0, size_t head, const float *delta,
-                                 float *scores, float *dp) {
+static void backward_tile(const struct attention *f, const struct span *s, size_t q0, size_t q1,
+                          size_t j0, size_t head, const float *delta, float *scores, float *dp) {
   for (size_t q = q0; q < q1; q++) {
     size_t begin = key_begin(s, f->window, q), end = key_end(s, q);
     size_t from = begin > j0 ? size_min(begin - j0, KEYS) : 0;
@@ -293,7 +291,7 @@ static int attention_bwd(struct device *d, const struct attention_bwd *op, const
   return cpu_run(d, op->f.segments * op->f.kv_heads, backward_task, &job, err);
 }
 
-void cpu_attention_ops(struct device *d) {
+void CPU_OPS(attention)(struct device *d) {
   d->attention = attention;
   d->attention_bwd_work = attention_bwd_work;
   d->attention_bwd = attention_bwd;

@@ -9,7 +9,7 @@
 #include "tensor/cpu/cpu.h"
 #include "tensor/kernel.h"
 
-KERNEL static void combine(const float *x, float *y, size_t n, float alpha, float beta) {
+static void combine(const float *x, float *y, size_t n, float alpha, float beta) {
   if (!x)
     for (size_t i = 0; i < n; i++) y[i] = beta * y[i];
   else if (beta == 0)
@@ -65,8 +65,8 @@ INLINE uint64_t mix(uint64_t v) {
   return v ^ (v >> 31);
 }
 
-KERNEL static void drop_row(const float *x, float *y, size_t n, uint64_t key, uint32_t threshold,
-                            float by) {
+static void drop_row(const float *x, float *y, size_t n, uint64_t key, uint32_t threshold,
+                     float by) {
   for (size_t i = 0; i < n; i++) {
     uint64_t draw = mix(key + (i / 2 + 1) * 0x9E3779B97F4A7C15u);
     uint32_t mine = (uint32_t)(draw >> (i & 1) * 32);
@@ -117,7 +117,7 @@ static int convert(struct device *d, const struct convert *op, struct err *err) 
   return rc ? rc : cpu_run(d, ceil_div(op->n, TASK_ELEMENTS), convert_task, &job, err);
 }
 
-void cpu_elem_ops(struct device *d) {
+void CPU_OPS(elem)(struct device *d) {
   d->axpby = axpby;
   d->fill = fill;
   d->dropout = dropout;

@@ -108,7 +108,7 @@ static bool is_skinny(const struct matmul *op) {
   return op->m <= SKINNY && op->trans_b && !op->trans_a;
 }
 
-size_t cpu_matmul_work(const struct device *d, const struct matmul *op) {
+static size_t matmul_work(const struct device *d, const struct matmul *op) {
   (void)d;
   if (op->b_type == DTYPE_F32 || is_skinny(op)) return 0;
   return align64(panel_rows(op) * panel_cols(op) * sizeof(float));
@@ -146,7 +146,7 @@ static int product_by_panels(struct device *d, const struct matmul *op, float *p
 }
 
 /* Dot products of up to SKINNY rows of A with rows [from, to) of B. */
-KERNEL static void skinny_rows(const struct matmul *op, size_t from, size_t to) {
+static void skinny_rows(const struct matmul *op, size_t from, size_t to) {
   float decoded[SKINNY_CHUNK + 32];
   size_t row_bytes = dtype_bytes(op->b_type, op->ldb);
   size_t block = dtype_info(op->b_type)->block;
@@ -186,7 +186,8 @@ static int check(const struct matmul *op, struct err *err) {
   return cpu_float_type(op->b_type, "a matrix product", err);
 }
 
-int cpu_matmul(struct device *d, const struct matmul *op, const struct work *w, struct err *err) {
+static int matmul(struct device *d, const struct matmul *op, const struct work *w,
+                  struct err *err) {
   int rc = check(op, err);
   if (rc || !op->m || !op->n) return rc;
   if (is_skinny(op)) {
@@ -194,6 +195,11 @@ int cpu_matmul(struct device *d, const struct matmul *op, const struct work *w, 
     return cpu_run(d, ceil_div(op->n, SKINNY_ROWS), skinny_task, &copy, err);
   }
   if (op->b_type == DTYPE_F32 || !op->k) return product(d, op, err);
-  if ((rc = cpu_work(w, cpu_matmul_work(d, op), "a matrix product", err))) return rc;
+  if ((rc = cpu_work(w, matmul_work(d, op), "a matrix product", err))) return rc;
   return product_by_panels(d, op, w->data, err);
+}
+
+void CPU_OPS(matmul)(struct device *d) {
+  d->matmul_work = matmul_work;
+  d->matmul = matmul;
 }

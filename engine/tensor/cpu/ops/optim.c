@@ -9,7 +9,7 @@ struct adamw_job {
   float keep, rate, v_by; /* 1 − lr·decay, lr/(1 − β1^step), 1/(1 − β2^step) */
 };
 
-KERNEL static void update(const struct adamw_job *j, size_t from, size_t to) {
+static void update(const struct adamw_job *j, size_t from, size_t to) {
   const struct adamw *op = &j->op;
   float *restrict p = op->p, *restrict m = op->m, *restrict v = op->v;
   const float *restrict grad = op->g;
@@ -47,17 +47,17 @@ struct reduce_job {
 
 #define RUN 1024 /* elements summed in fp32 lanes before they go into the double */
 
-KERNEL static double block_sum(const float *x, size_t n, bool squares) {
+static double block_sum(const float *x, size_t n, bool squares) {
   double total = 0;
   for (size_t at = 0; at < n; at += RUN) {
     size_t end = size_min(n, at + RUN), i = at;
-    v16 s = v_all(0);
+    vec s = v_all(0);
     for (; i + LANES <= end; i += LANES) {
-      v16 v = v_load(x + i);
+      vec v = v_load(x + i);
       s += squares ? v * v : v;
     }
     if (i < end) {
-      v16 v = v_load_part(x + i, end - i, 0);
+      vec v = v_load_part(x + i, end - i, 0);
       s += squares ? v * v : v;
     }
     total += (double)v_sum(s);
@@ -106,7 +106,7 @@ static int reduce(struct device *d, struct reduce *op, const struct work *w, str
   return 0;
 }
 
-void cpu_optim_ops(struct device *d) {
+void CPU_OPS(optim)(struct device *d) {
   d->adamw = adamw;
   d->reduce_work = reduce_work;
   d->reduce = reduce;

@@ -6,36 +6,42 @@
 #include "tensor/cpu/cpu.h"
 #include "tensor/kernel.h"
 
-INLINE v16 load_up_to(const float *p, size_t n) {
-  return n >= LANES ? v_load(p) : v_load_part(p, n, 0);
+INLINE vec silu(vec g) {
+  return g * v_sigmoid(g);
 }
-INLINE void store_up_to(float *p, v16 v, size_t n) {
-  memcpy(p, &v, size_min(n, LANES) * sizeof *p);
+INLINE vec silu_slope(vec g) {
+  vec s = v_sigmoid(g);
+  return s * (v_all(1) + g * (v_all(1) - s));
 }
 
-KERNEL static void forward(const struct swiglu *op, size_t from, size_t to) {
+static void forward(const struct swiglu *op, size_t from, size_t to) {
   for (size_t t = from; t < to; t++) {
     const float *gate = op->gate + t * op->ld_gate, *up = op->up + t * op->ld_up;
     float *y = op->y + t * op->ld_y;
-    for (size_t i = 0; i < op->d; i += LANES) {
-      v16 g = load_up_to(gate + i, op->d - i), u = load_up_to(up + i, op->d - i);
-      store_up_to(y + i, g * v_sigmoid(g) * u, op->d - i);
-    }
+    size_t i = 0, d = op->d;
+    for (; i + LANES <= d; i += LANES) v_store(y + i, silu(v_load(gate + i)) * v_load(up + i));
+    if (i == d) continue;
+    vec v = silu(v_load_part(gate + i, d - i, 0)) * v_load_part(up + i, d - i, 0);
+    memcpy(y + i, &v, (d - i) * sizeof *y);
   }
 }
 
-KERNEL static void backward(const struct swiglu_bwd *op, size_t from, size_t to) {
+static void backward(const struct swiglu_bwd *op, size_t from, size_t to) {
   for (size_t t = from; t < to; t++) {
     const float *gate = op->gate + t * op->ld_gate, *up = op->up + t * op->ld_up;
     const float *dy = op->dy + t * op->ld_dy;
     float *dgate = op->dgate + t * op->ld_dgate, *dup = op->dup + t * op->ld_dup;
-    for (size_t i = 0; i < op->d; i += LANES) {
-      size_t n = op->d - i;
-      v16 g = load_up_to(gate + i, n), u = load_up_to(up + i, n), dv = load_up_to(dy + i, n);
-      v16 s = v_sigmoid(g);
-      store_up_to(dgate + i, dv * u * s * (v_all(1) + g * (v_all(1) - s)), n);
-      store_up_to(dup + i, dv * g * s, n);
+    size_t i = 0, d = op->d;
+    for (; i + LANES <= d; i += LANES) {
+      vec g = v_load(gate + i), u = v_load(up + i), v = v_load(dy + i);
+      v_store(dgate + i, v * u * silu_slope(g));
+      v_store(dup + i, v * silu(g));
     }
+    if (i == d) continue;
+    vec g = v_load_part(gate + i, d - i, 0), u = v_load_part(up + i, d - i, 0);
+    vec v = v_load_part(dy + i, d - i, 0), dg = v * u * silu_slope(g), du = v * silu(g);
+    memcpy(dgate + i, &dg, (d - i) * sizeof *dgate);
+    memcpy(dup + i, &du, (d - i) * sizeof *dup);
   }
 }
 
@@ -59,7 +65,7 @@ static int swiglu_bwd(struct device *d, const struct swiglu_bwd *op, struct err 
   return cpu_run(d, ceil_div(op->rows, rows_per_task(op->d)), backward_task, &job, err);
 }
 
-void cpu_glu_ops(struct device *d) {
+void CPU_OPS(glu)(struct device *d) {
   d->swiglu = swiglu;
   d->swiglu_bwd = swiglu_bwd;
 }

@@ -34,7 +34,7 @@ static int embed(struct device *d, const struct embed *op, struct err *err) {
   return rc ? rc : cpu_run(d, ceil_div(op->rows, rows_per_task(op->d)), gather_task, &job, err);
 }
 
-KERNEL static void add_rows(const struct embed_bwd *op, size_t low, size_t high) {
+static void add_rows(const struct embed_bwd *op, size_t low, size_t high) {
   for (size_t t = 0; t < op->rows; t++) {
     size_t id = (size_t)op->ids[t];
     if (id < low || id >= high) continue;
@@ -55,7 +55,7 @@ static int embed_bwd(struct device *d, const struct embed_bwd *op, struct err *e
   return rc || !op->rows ? rc : cpu_run(d, VOCAB_RANGES, scatter_task, &job, err);
 }
 
-KERNEL static void add_bias(const struct bias *op, size_t from, size_t to) {
+static void add_bias(const struct bias *op, size_t from, size_t to) {
   for (size_t t = from; t < to; t++) {
     float *restrict y = op->y + t * op->ld;
     const float *restrict b = op->b;
@@ -80,8 +80,7 @@ struct bias_job {
   size_t each;
 };
 
-KERNEL static void sum_columns(const struct bias_bwd *op, float *restrict sum, size_t from,
-                               size_t to) {
+static void sum_columns(const struct bias_bwd *op, float *restrict sum, size_t from, size_t to) {
   memset(sum, 0, op->d * sizeof *sum);
   for (size_t t = from; t < to; t++) {
     const float *restrict dy = op->dy + t * op->ld;
@@ -110,7 +109,7 @@ static int bias_bwd(struct device *d, const struct bias_bwd *op, const struct wo
   return rc ? rc : cpu_add_partials(d, job.partial, parts, op->d, op->db, err);
 }
 
-void cpu_embed_ops(struct device *d) {
+void CPU_OPS(embed)(struct device *d) {
   d->embed = embed;
   d->embed_bwd = embed_bwd;
   d->bias = bias;
