@@ -258,11 +258,14 @@ Template.__name = "jinja.template"
 
 function Template:__tostring() return "jinja template '" .. self.name .. "'" end
 
--- An error of Lua itself that came out of a template: the stack was exhausted, or memory.
+-- An error of Lua itself that came out of a template: the stack was exhausted, or memory; or a fault in our own code, which must not
+-- end a run when a template of somebody else provokes it. What else passes through (a cancelled run) is not ours to catch.
 local function foreign_error(message)
   message = tostring(message)
   if message:find("stack overflow", 1, true) then return { kind = "limit", message = "nested too deeply" } end
   if message:find("not enough memory", 1, true) then return { kind = "memory", message = "not enough memory" } end
+  local fault = message:match("lathe/jinja[%w/]*%.lua:%d+: .*")
+  if fault and not fault:find("interrupted$") then return { kind = "internal", message = "a fault in " .. fault } end
   return nil
 end
 

@@ -138,7 +138,6 @@ filter("string", {}, function(S, v)
   return V.str(v, S.strict)
 end)
 filter("replace", { "old", "new", "count" }, function(S, v, old, new, count)
-  if old == nil or new == nil then fail("replace needs two arguments") end
   local max = missing(count) and -1 or int_arg(count)
   return methods.replace(S, V.str(v, S.strict), V.str(old, S.strict), V.str(new, S.strict), max)
 end)
@@ -174,12 +173,11 @@ filter("center", { "width" }, function(S, v, width)
   return methods.call_method(S, V.str(v, S.strict), "center", methods.str.center, { n = 1, width or 80 })
 end)
 filter("truncate", { "length", "killwords", "end", "leeway" }, function(_, v, length, kill, ending, leeway)
-  local s = methods.text_arg(v)
   length, ending, leeway = int_arg(length, 255), ending and V.str(ending) or "...", missing(leeway) and 5 or int_arg(leeway)
-  local cs = ustring.chars(s)
   local ending_length = ustring.len(ending)
   if length < ending_length then fail("expected length >= " .. ending_length .. ", got " .. length, "AssertionError") end
-  if #cs <= length + leeway then return v end
+  if V.length(v) <= length + leeway then return v end
+  local cs = ustring.chars(methods.text_arg(v))
   local kept = table.concat(cs, "", 1, length - ending_length)
   if not flag(kill) then kept = kept:match("^(.*) [^ ]*$") or kept end
   return kept .. ending
@@ -351,7 +349,7 @@ filter("first", {}, function(_, v)
 end)
 filter("last", {}, function(_, v)
   local k = V.kind(v)
-  if k == "gen" or k == "undefined" then fail("'" .. V.type_name(v) .. "' object is not reversible") end
+  if k == "gen" then fail("'" .. V.type_name(v) .. "' object is not reversible") end
   local items, n = V.items(v)
   if n == 0 then return V.undefined(nil, nil, "No last item, sequence was empty.") end
   return items[n]
@@ -540,7 +538,7 @@ F.selectattr, F.rejectattr = selector(true, true), selector(false, true)
 -- Tests ----------------------------------------------------------------------------------------------------------------
 
 local function test(names, params, fn)
-  for name in names:gmatch("%S+") do T[name] = { params = params, fn = fn } end
+  for name in names:gmatch("%S+") do T[name] = { params = params, fn = fn, required = #params } end
 end
 
 local function of_kind(wanted)
@@ -561,11 +559,11 @@ test("mapping", {}, of_kind("dict"))
 test("iterable", {}, function(_, v) return V.is_iterable(v) end)
 test("sequence", {}, function(_, v)
   local k = V.kind(v)
-  return V.text(v) ~= nil or k == "dict" or V.SEQUENCE[k] == true
+  return V.text(v) ~= nil or k == "dict" or k == "undefined" or V.SEQUENCE[k] == true
 end)
 test("callable", {}, function(_, v)
   local k = V.kind(v)
-  return k == "macro" or k == "func" or k == "method" or k == "loop" or k == "object"
+  return k == "macro" or k == "func" or k == "method" or k == "loop" or k == "object" or k == "undefined"
 end)
 test("escaped", {}, of_kind("markup"))
 test("lower", {}, function(_, v) return methods.str.islower.fn(nil, V.str(v)) end)
@@ -600,6 +598,9 @@ test("> gt greaterthan", { "other" }, function(_, v, other) return V.compare(v, 
 test("<= le", { "other" }, function(_, v, other) return (V.compare(v, other, "<=") or 2) <= 0 end)
 test(">= ge", { "other" }, function(_, v, other) return (V.compare(v, other, ">=") or -2) >= 0 end)
 
+F.replace.required = 2
+for _, name in ipairs { "batch", "slice", "groupby", "attr" } do F[name].required = 1 end
+
 -- Use ------------------------------------------------------------------------------------------------------------------
 
 local MISSING = {
@@ -624,6 +625,7 @@ local function run(S, name, def, v, args, kwargs)
   S:tick(1)
   if def.rest then return def.fn(S, v, args, kwargs) end
   local bound = methods.bind(name, def.params, args, kwargs)
+  methods.check_required(name, def, bound)
   return def.fn(S, v, bound[1], bound[2], bound[3], bound[4])
 end
 M.run = run

@@ -40,6 +40,13 @@ function M.bind(name, params, args, kwargs)
   return bound
 end
 
+--- Raises when a call lacks an argument that it needs (def.required of them).
+function M.check_required(name, def, bound)
+  for i = 1, def.required or 0 do
+    if bound[i] == nil then fail(name .. "() misses the argument '" .. def.params[i] .. "'") end
+  end
+end
+
 local function missing(v) return v == nil or v == NONE end
 
 local function text_arg(v, what)
@@ -445,6 +452,12 @@ local float = {
 local function itself(i) return i end
 local INT = { real = itself, numerator = itself, imag = function() return 0 end, denominator = function() return 1 end }
 
+-- How many arguments a method cannot do without.
+for name in ("startswith endswith find rfind index rindex count ljust rjust center zfill partition rpartition removeprefix removesuffix")
+  :gmatch "%a+" do str[name].required = 1 end
+str.replace.required = 2
+list.index.required, list.count.required = 1, 1
+
 local METHODS = { str = str, markup = str, dict = dict, list = list, tuple = tuple, range = tuple, float = float }
 
 -- Methods that exist in Python and would change the value.
@@ -560,7 +573,8 @@ function M.slice(S, v, start, stop, step)
   local k = V.kind(v)
   if k == "undefined" then V.fail_undefined(v) end
   local is_text = k == "str" or k == "markup"
-  if not is_text and not V.SEQUENCE[k] then return V.undefined("slice", v) end
+  if k == "dict" then fail("unhashable type: 'slice'") end
+  if not is_text and not V.SEQUENCE[k] then fail("'" .. V.type_name(v) .. "' object is not subscriptable") end
   start, stop, step = slice_bound(start, ""), slice_bound(stop, ""), slice_bound(step, "") or 1
   if step == 0 then fail("slice step cannot be zero", "ValueError") end
   local source, n
@@ -593,6 +607,11 @@ function M.slice(S, v, start, stop, step)
     local part = table.concat(out)
     return k == "markup" and V.markup(part) or part
   end
+  if k == "range" then
+    out.k, out.n, out.step = "range", count_out, v.step * step
+    out.start, out.stop = v.start + from * v.step, v.start + to * v.step
+    return out
+  end
   return k == "tuple" and V.tuple(out, count_out) or V.list(out, count_out)
 end
 
@@ -605,6 +624,7 @@ function M.call_method(S, self, name, def, args, kwargs)
     result = def.fn(S, self, args, kwargs)
   else
     local bound = M.bind(name, def.params, args, kwargs)
+    M.check_required(name, def, bound)
     result = def.fn(S, self, bound[1], bound[2], bound[3])
   end
   if is_markup and type(result) == "string" and STAYS_MARKUP[name] then return V.markup(result) end

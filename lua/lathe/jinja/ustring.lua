@@ -224,6 +224,17 @@ function M.upper(s)
   return table.concat(cs)
 end
 
+local function is_cased(c)
+  return c ~= nil and (UP[c] ~= nil or LOW[c] ~= nil)
+end
+
+-- The lower case of the i-th character; a sigma that ends a word has a form of its own.
+local function lower_at(cs, i)
+  local c = cs[i]
+  if c ~= "Σ" then return LOW[c] or c end
+  return is_cased(cs[i - 1]) and not is_cased(cs[i + 1]) and "ς" or "σ"
+end
+
 --- Lower case, with the final form of the Greek sigma.
 -- @param s string
 -- @return string
@@ -231,15 +242,7 @@ function M.lower(s)
   if M.is_ascii(s) then return ascii_lower(s) end
   local cs = M.chars(s)
   local out = {}
-  for i, c in ipairs(cs) do
-    if c == "Σ" then
-      local before, after = cs[i - 1], cs[i + 1]
-      local is_final = before and (UP[before] or LOW[before]) and not (after and (UP[after] or LOW[after]))
-      out[i] = is_final and "ς" or "σ"
-    else
-      out[i] = LOW[c] or c
-    end
-  end
+  for i = 1, #cs do out[i] = lower_at(cs, i) end
   return table.concat(out)
 end
 
@@ -247,11 +250,11 @@ end
 -- @param s string
 -- @return string
 function M.capitalize(s)
-  if s == "" then return s end
-  local l = char_len(s, 1)
-  local first = s:sub(1, l)
-  local up = first == "ß" and "Ss" or (UP[first] or first)
-  return up .. M.lower(s:sub(l + 1))
+  local cs = M.chars(s)
+  local out = {}
+  for i = 1, #cs do out[i] = lower_at(cs, i) end
+  if cs[1] then out[1] = cs[1] == "ß" and "Ss" or UP[cs[1]] or cs[1] end
+  return table.concat(out)
 end
 
 --- Whether the character is a letter. Outside ASCII: by the blocks of the scripts in use, not by the whole Unicode table.
@@ -284,14 +287,15 @@ end
 -- @param s string
 -- @return string
 function M.title(s)
-  local cs = M.chars(s)
+  local cs, out = M.chars(s), {}
   local previous = false
   for i, c in ipairs(cs) do
-    local cased = UP[c] or LOW[c] or SPECIAL_CASED[c]
-    if cased then cs[i] = previous and M.lower(c) or (c == "ß" and "Ss" or UP[c] or c) end
-    previous = cased ~= nil and cased ~= false
+    local cased = is_cased(c) or SPECIAL_CASED[c] == true
+    out[i] = c
+    if cased then out[i] = previous and lower_at(cs, i) or (c == "ß" and "Ss" or UP[c] or c) end
+    previous = cased
   end
-  return table.concat(cs)
+  return table.concat(out)
 end
 
 --- The lines of `s` without their ends, as Python's splitlines.

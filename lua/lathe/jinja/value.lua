@@ -401,8 +401,7 @@ function V.items(v)
       return table.move(v, from, n, 1, {}), n - from + 1
     end
     if k == "markup" then
-      local cs = ustring.chars(v.s)
-      for i, c in ipairs(cs) do cs[i] = { k = "markup", s = c } end
+      local cs = ustring.chars(v.s)           -- plain strings, as in Python
       return cs, #cs
     end
   end
