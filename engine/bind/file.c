@@ -187,11 +187,7 @@ static int l_sha256(lua_State *L) {
   unsigned char digest[SHA256_BYTES];
   char hex[SHA256_HEX];
   struct err err;
-  struct file_map m;
-  if (file_map_open(&m, path, &err)) return bind_fail(L, &err);
-  int rc = sha256(m.data, (size_t)m.size, digest, &err);
-  file_map_close(&m);
-  if (rc) return bind_fail(L, &err);
+  if (file_sha256(path, digest, &err)) return bind_fail(L, &err);
   hash_hex(digest, sizeof digest, hex);
   lua_pushlstring(L, hex, SHA256_HEX - 1);
   return 1;

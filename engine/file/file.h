@@ -27,6 +27,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/hash.h"
 
 /* ---- whole files ---- */
 
@@ -36,6 +37,9 @@ int file_read(const char *path, uint64_t limit, struct buf *out, struct err *err
 /* Bytes [start, end) of a file appended to out; ERR_FORMAT when the file is shorter. */
 int file_read_range(const char *path, uint64_t start, uint64_t end, struct buf *out,
                     struct err *err);
+
+/* SHA-256 of a file's bytes, read as a stream. ERR_CANCELLED when interrupted. */
+int file_sha256(const char *path, unsigned char out[SHA256_BYTES], struct err *err);
 
 /* ---- mapped files ---- */
 

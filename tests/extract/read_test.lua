@@ -197,5 +197,76 @@ test.case("content decides, the name only helps", function()
   end)
 end)
 
+test.case("JSONL lines are records as they are", function()
+  test.with_dir(function(dir)
+    local lines = '{"id":"1","text":"a","n":1.50}\n\n{"id":"2",}\n' .. ('"' .. ("x"):rep(100)) .. '"\n[1]\n{"b":2}'
+    local out, ctx = records(dir, "a.jsonl", lines, { max_line = 64 })
+    test.equal(#out, 2)
+    test.equal(out[1]:encode(), '{"id":"1","text":"a","n":1.50}')
+    test.equal(out[2]:encode(), '{"b":2}')
+    test.equal(#ctx.rejected, 3)
+    test.equal(ctx.rejected[1].reason, "not_json")
+    test.contains(ctx.rejected[1].detail, "a.jsonl:3: ")
+    test.equal(ctx.rejected[2].reason, "line_too_long")
+    test.equal(ctx.rejected[2].record, { path = "a.jsonl", line = 4, bytes = 102 })
+    test.contains(ctx.rejected[3].detail, "a.jsonl:5: ")
+  end)
+end)
+
+test.case("a line of 200 MB is passed over, not held", function()
+  test.with_dir(function(dir)
+    local path = dir .. "/long.jsonl"
+    local f = assert(io.open(path, "wb")) -- sparse
+    f:seek("set", 200 << 20)
+    f:write '\n{"text":"after"}\n'
+    f:close()
+    local ctx, out = context(), {}
+    test.ok(read.each({ path = "long.jsonl", file = path }, ctx, function(r) out[#out + 1] = r end))
+    test.equal(#out, 1)
+    test.equal(ctx.rejected[1].reason, "line_too_long")
+    test.equal(ctx.rejected[1].record.bytes, 200 << 20)
+    local status <close> = assert(io.open "/proc/self/status")
+    local kilobytes = tonumber(status:read "a":match "VmHWM:%s*(%d+)")
+    if not (os.getenv "LATHE_BUILD" or ""):find "san" then test.ok(kilobytes < 200 << 10, kilobytes) end
+  end)
+end)
+
+test.case("a damaged gzip file costs one rejection, its good lines are kept", function()
+  test.with_dir(function(dir)
+    local gzip = "\31\139\8\0\0\0\0\0\0\3" -- a header, one stored block, then the end is missing
+      .. "\0\20\0\235\255" .. '{"a":1}\n{"b":2}\n{"c"'
+    local out, ctx = records(dir, "a.jsonl.gz", gzip)
+    test.ok(#out <= 2)
+    test.equal(#ctx.rejected, 1)
+    test.equal(ctx.rejected[1].reason, "unreadable")
+  end)
+end)
+
+test.case("the demo's documents: every type, title and definition", function()
+  if not file.stat "recipes/demo" then test.skip "no recipes/demo" end
+  local items = list "recipes/demo/**/*.{pdf,docx,html,md,txt}"
+  local seen, bold, definitions = {}, 0, 0
+  for _, item in ipairs(items) do
+    local ctx = context()
+    test.ok(read.each(item, ctx, function(r)
+      local m = r.metadata
+      seen[m.type] = (seen[m.type] or 0) + 1
+      seen[m.encoding or "?"] = true
+      test.ok(#r.text > 1000 and utf8.len(r.text))
+      if m.type ~= "txt" then test.ok(m.title, item.path) end
+      test.equal(m.pages ~= nil, m.type == "pdf")
+      bold = bold + select(2, r.text:gsub("%*%*[^*\n]+%*%* is ", ""))
+      definitions = definitions + select(2, r.text:gsub("It is%s+used%s+to", ""))
+    end))
+    local missing = ctx.rejected[1] and ctx.rejected[1].detail:find "libpoppler"
+    if not missing then test.equal(ctx.rejected, {}) end
+    if missing then seen.pdf = 1 end
+  end
+  for _, kind in ipairs { "pdf", "docx", "html", "md", "txt", "UTF-8", "ISO-8859-1" } do
+    test.ok(seen[kind], kind)
+  end
+  test.ok(bold > 3 and definitions > 60, bold .. " bold, " .. definitions .. " definitions")
+end)
+
 read.close()
 return test.done()

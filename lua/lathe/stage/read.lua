@@ -11,6 +11,7 @@
 
 local file = require "engine.file"
 local hash = require "engine.hash"
+local json = require "engine.json"
 
 local M = {}
 
@@ -241,7 +242,6 @@ local function is_jsonl(path)
 end
 
 local function read_jsonl(item, ctx, emit)
-  local json = require "engine.json"
   local lines, message, code = file.lines(item.file, { max_line = ctx.options.max_line })
   if not lines then return nil, message, code end
   local reader <close> = lines
