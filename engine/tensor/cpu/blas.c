@@ -3,8 +3,10 @@
  *
  * It picks its kernels while it is being loaded, and the packaged 0.3.21 does not know processors
  * newer than itself: it would run Haswell kernels at half the speed. So it is told the core type
- * that CPUID shows (OPENBLAS_CORETYPE, unless the user has set it), and is kept to one thread: our
- * own pool calls it on fixed tiles, which keeps the bits independent of the number of threads.
+ * that CPUID shows. An OPENBLAS_CORETYPE in the environment is often somebody else's default and is
+ * overridden; whoever wants one core type on unlike machines (for equal bits) sets LATHE_BLAS_CORE.
+ * It is kept to one thread: our own pool calls it on fixed tiles, which keeps the bits independent
+ * of the number of threads.
  * The environment is changed, so the first device should be opened before other threads run.
  *
  * The result is kept behind pthread_once and never changes or goes away afterwards.
@@ -33,10 +35,10 @@ static void symbol(void *library, const char *name, void *function_pointer) {
 static void tell_core_type(void) {
   struct cpu cpu;
   cpu_detect(&cpu);
-  const char *fits = cpu_openblas_coretype(&cpu);
-  if (fits) setenv("OPENBLAS_CORETYPE", fits, 0);
-  const char *asked = getenv("OPENBLAS_CORETYPE");
-  snprintf(loaded.asked, sizeof loaded.asked, "%s", asked ? asked : "");
+  const char *wanted = getenv("LATHE_BLAS_CORE");
+  if (!wanted || !*wanted) wanted = cpu_openblas_coretype(&cpu);
+  if (wanted) setenv("OPENBLAS_CORETYPE", wanted, 1);
+  snprintf(loaded.asked, sizeof loaded.asked, "%s", wanted ? wanted : "");
   setenv("OPENBLAS_NUM_THREADS", "1", 1);
 }
 
