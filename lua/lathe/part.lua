@@ -56,7 +56,7 @@ end
 function Writer:put(path, ...)
   local w = self.open[path]
   if not w then
-    w = checked(file.replace(path, false))
+    w = checked(file.replace(path))
     self.open[path] = w
   end
   checked(w:write(...))

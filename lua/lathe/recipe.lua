@@ -404,8 +404,8 @@ end
 function PartsWriter:begin()
   if self.out then return end
   self.main, self.rejected = parts.paths(self.dir, self.count)
-  self.out = must(file.replace(self.main, false))
-  self.reject_out = must(file.replace(self.rejected, false))
+  self.out = must(file.replace(self.main))
+  self.reject_out = must(file.replace(self.rejected))
   self.records = 0
 end
 
