@@ -79,6 +79,13 @@ test.case("options: pairs, phrasings, plural, another task of the user", functio
   test.contains(select(2, run.map(stage, { "chatml" }, { SOURCE })), "no task")
 end)
 
+test.case("what a chunk shares with the one before is not asked twice", function()
+  local first = "A **mill** is a machine. It is used to grind."
+  local out = run.map(stage, { phrasings = 1 }, { { text = first .. "\n\nA **pump** is a device. It is used to lift.",
+    metadata = { overlap = #first + 2 } } })
+  test.equal({ #out, out[1].instruction }, { 2, "What is a pump?" })
+end)
+
 test.case("what defines nothing is counted", function()
   local out, ctx = run.map(stage, {}, { { id = "x", text = "Nothing here." }, { id = "y" } })
   test.equal(#out, 0)

@@ -27,6 +27,8 @@ local M = {
   positional = { "task" },
 }
 
+local NOT_BUILT = "generate: llm = '%s' is not built yet: only 'offline' is"
+
 -- The task of a part; loaded once for each, so that an edited template counts from the next part on.
 local tasks = setmetatable({}, { __mode = "k" })
 
@@ -52,10 +54,15 @@ local function load_task(ctx)
   return task
 end
 
---- What the answers depend on besides the options: the task's text, and the generator.
+--- What the answers depend on besides the options: the task's text, and the generator. Asked when a run is planned.
+-- @error raises { code, message }: a task that is not there or is faulty, a language model that is not built yet
 function M.hashes(options, where)
-  local task = template.load(options.task, { root = where.root })
-  return { task = task and task.hash or "", generator = offline.version }
+  if options.llm ~= "offline" then
+    error({ code = "misuse", message = NOT_BUILT:format(options.llm) }, 0)
+  end
+  local task, message, code = template.load(options.task, { root = where.root })
+  if not task then error({ code = code, message = "generate: " .. message }, 0) end
+  return { task = task.hash, generator = offline.version }
 end
 
 local function is_heldout(options, phrasing)
@@ -94,10 +101,23 @@ local function emit_fact(record, ctx, emit, task, fact, found)
   return true
 end
 
+-- The sentences that define something in the part of a chunk that it shares with the chunk before it (metadata.overlap bytes, where
+-- chunk says so): that chunk was asked about them already.
+local function asked_before(record, text)
+  local metadata = record.metadata
+  local overlap = metadata ~= nil and metadata ~= json.null and metadata.overlap
+  local known = {}
+  if math.type(overlap) ~= "integer" or overlap <= 0 then return known end
+  for _, found in ipairs(offline.definitions(text:sub(1, overlap))) do
+    known[found.definition .. "\0" .. (found.purpose or "")] = true
+  end
+  return known
+end
+
 --- Makes the questions of one record.
 function M.each(record, ctx, emit)
   if ctx.options.llm ~= "offline" then
-    return nil, ("generate: llm = '%s' is not built yet: only 'offline' is"):format(ctx.options.llm), "misuse"
+    return nil, NOT_BUILT:format(ctx.options.llm), "misuse"
   end
   local task, message, code = load_task(ctx)
   if not task then return nil, message, code end
@@ -106,9 +126,9 @@ function M.each(record, ctx, emit)
     ctx.reject(record, "no_text", "generate reads the field 'text'")
     return true
   end
-  local made = 0
+  local made, known = 0, asked_before(record, text)
   for _, found in ipairs(offline.definitions(text)) do
-    local facts = 0
+    local facts = known[found.definition .. "\0" .. (found.purpose or "")] and math.huge or 0
     for _, fact in ipairs(task.facts) do
       if found[fact.needs] and facts < ctx.options.pairs then
         local fine

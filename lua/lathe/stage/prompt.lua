@@ -39,10 +39,12 @@ local function load(ctx)
   return t
 end
 
---- What the output depends on besides the options: the template's text.
+--- What the output depends on besides the options: the template's text. Asked when a run is planned.
+-- @error raises { code, message }: a template that is not there or is faulty
 function M.hashes(options, where)
-  local t = template.load(options.template, { root = where.root })
-  return { template = t and t.hash or "" }
+  local t, message, code = template.load(options.template, { root = where.root })
+  if not t then error({ code = code, message = "prompt: " .. message }, 0) end
+  return { template = t.hash }
 end
 
 -- The first special token that a text contains.
