@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "bind/bind.h"
+#include "bind/tokenizer.h"
 #include "text/chunk.h"
 #include "text/clean.h"
 #include "text/encoding.h"
@@ -12,6 +13,7 @@
 
 #define MAP_NAME    "lathe.run_map"
 #define CHUNKS_NAME "lathe.chunks"
+#define TOKENS_NAME "lathe.chunk_tokens"
 
 static void push_encoding(lua_State *L, const struct encoding *e) {
   lua_createtable(L, 0, 4);
@@ -350,10 +352,31 @@ static size_t offset_at(lua_State *L, int arg, lua_Integer i) {
   return (size_t)v;
 }
 
-/*** Cuts a text into windows of `size` tokens, from the tokens' byte offsets.
+/* Offsets of a list, into a buffer that the collector owns. */
+static struct chunk_token *listed_offsets(lua_State *L, size_t *count) {
+  luaL_checktype(L, 2, LUA_TTABLE);
+  *count = (size_t)luaL_len(L, 2) / 2;
+  struct buf *b = bind_buf(L);
+  if (buf_reserve(b, *count * sizeof(struct chunk_token))) luaL_error(L, "out of memory");
+  struct chunk_token *tokens = (struct chunk_token *)(void *)b->data;
+  for (size_t i = 0; i < *count; i++) {
+    tokens[i].start = offset_at(L, 2, (lua_Integer)(2 * i + 1));
+    tokens[i].end = offset_at(L, 2, (lua_Integer)(2 * i + 2));
+  }
+  return tokens;
+}
+
+static int tokens_gc(lua_State *L) {
+  tokens_clear(luaL_checkudata(L, 1, TOKENS_NAME));
+  return 0;
+}
+
+/*** Cuts a text into windows of `size` tokens.
 -- @function engine.text.chunk_tokens
 -- @param text string: UTF-8
--- @param offsets table: start1, end1, start2, end2 … of the tokens, from 0
+-- @param tokens tokenizer|table: what to count with; or the tokens' byte offsets start1, end1,
+start2,
+-- end2 …, from 0
 -- @param options table: optional { size = 512, overlap = 64 }
 -- @return table: start1, end1 … of the chunks; a border inside a character moves to its beginning
 -- @error misuse (sizes, offsets), no_memory, cancelled
@@ -361,24 +384,29 @@ static size_t offset_at(lua_State *L, int arg, lua_Integer i) {
 -- 0 }) */
 static int l_chunk_tokens(lua_State *L) {
   static const char *const known[] = {"size", "overlap", NULL};
-  size_t n;
+  size_t n, count;
   const char *s = luaL_checklstring(L, 1, &n);
   struct err err;
-  luaL_checktype(L, 2, LUA_TTABLE);
+  struct chunk_token *tokens;
+  lua_settop(L, 3);
   bind_options(L, 3, known);
   lua_Integer size = bind_opt_integer(L, 3, "size", 512, 1, LUA_MAXINTEGER);
   lua_Integer overlap =
       bind_opt_integer(L, 3, "overlap", size > 64 ? 64 : size / 8, 0, LUA_MAXINTEGER);
-  lua_Integer count = luaL_len(L, 2) / 2;
-  struct buf *b = bind_buf(L);
-  if (buf_reserve(b, (size_t)count * sizeof(struct chunk_token))) luaL_error(L, "out of memory");
-  struct chunk_token *tokens = (struct chunk_token *)(void *)b->data;
-  for (lua_Integer i = 0; i < count; i++) {
-    tokens[i].start = offset_at(L, 2, 2 * i + 1);
-    tokens[i].end = offset_at(L, 2, 2 * i + 2);
+  if (lua_isuserdata(L, 2)) {
+    struct tokenizer_work *work;
+    const struct tokenizer *t = bind_check_tokenizer(L, 2, &work);
+    struct tokens *ts = bind_new(L, sizeof *ts, TOKENS_NAME);
+    if (tokenizer_encode(t, work, s, n, TOKENIZER_SPANS | TOKENIZER_PLAIN, ts, &err))
+      return bind_fail(L, &err);
+    _Static_assert(sizeof(struct token_span) == sizeof(struct chunk_token), "both are two offsets");
+    tokens = (struct chunk_token *)(void *)ts->spans;
+    count = ts->count;
+  } else {
+    tokens = listed_offsets(L, &count);
   }
   struct chunks *c = bind_new(L, sizeof *c, CHUNKS_NAME);
-  if (chunk_tokens(s, n, tokens, (size_t)count, (size_t)size, (size_t)overlap, c, &err))
+  if (chunk_tokens(s, n, tokens, count, (size_t)size, (size_t)overlap, c, &err))
     return bind_fail(L, &err);
   return push_chunks(L, c);
 }
@@ -387,6 +415,7 @@ int luaopen_engine_text(lua_State *L);
 int luaopen_engine_text(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
   static const luaL_Reg chunks_meta[] = {{"__gc", chunks_gc}, {"__close", chunks_gc}, {NULL, NULL}};
+  static const luaL_Reg tokens_meta[] = {{"__gc", tokens_gc}, {"__close", tokens_gc}, {NULL, NULL}};
   static const luaL_Reg map_methods[] = {{"origin", map_origin},
                                          {"output", map_output},
                                          {"encode", map_encode},
@@ -409,6 +438,7 @@ int luaopen_engine_text(lua_State *L) {
                                        {"chunk_tokens", l_chunk_tokens},
                                        {NULL, NULL}};
   bind_metatable(L, CHUNKS_NAME, none, chunks_meta);
+  bind_metatable(L, TOKENS_NAME, none, tokens_meta);
   bind_metatable(L, MAP_NAME, map_methods, map_meta);
   luaL_newlib(L, functions);
   return 1;

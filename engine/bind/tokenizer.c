@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "bind/bind.h"
+#include "bind/tokenizer.h"
 #include "tokenizer/tokenizer.h"
 
 #define TOKENIZER_NAME "lathe.tokenizer"
@@ -23,6 +24,13 @@ static struct box *check_box(lua_State *L) {
   struct box *b = luaL_checkudata(L, 1, TOKENIZER_NAME);
   if (!b->t) luaL_error(L, "the tokenizer is closed");
   return b;
+}
+
+const struct tokenizer *bind_check_tokenizer(lua_State *L, int arg, struct tokenizer_work **work) {
+  struct box *b = luaL_checkudata(L, arg, TOKENIZER_NAME);
+  if (!b->t) luaL_argerror(L, arg, "the tokenizer is closed");
+  *work = b->work;
+  return b->t;
 }
 
 static int box_close(lua_State *L) {
