@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Instruction, input and response under headings, as Alpaca-style models expect. Needs no special tokens besides the end of text.
+-- Instruction, input and response under headings, as Alpaca-style models expect. Needs no special tokens
+-- besides the end of text.
 return {
   name = "alpaca",
   description = "### Instruction, ### Input and ### Response, each under its heading.",

@@ -6,7 +6,8 @@
 --   <|im_start|>assistant
 --   The size of the step …<|im_end|>
 --
--- Loss is on what the assistant says and on the <|im_end|> that ends it: a model that never learns its end token never stops.
+-- Loss is on what the assistant says and on the <|im_end|> that ends it: a model that never learns its end
+-- token never stops.
 return {
   name = "chatml",
   description = "Conversations between <|im_start|>role and <|im_end|>.",

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- No format at all: a text as it is, or an instruction and its output on lines of their own. Loss is on the text, or on the output.
+-- No format at all: a text as it is, or an instruction and its output on lines of their own. Loss is on
+-- the text, or on the output.
 return {
   name = "plain",
   description = "The text itself; or instruction, input and output on lines of their own.",
@@ -11,8 +12,8 @@ return {
   text = [[
 {%- if instruction %}
 {{- system + '\n' if system }}{{ instruction + '\n' }}{{ input + '\n' if input }}
-{%- generation %}{{ output + eos_token }}{% endgeneration %}
-{%- else %}
+{%- if output %}{% generation %}{{ output + eos_token }}{% endgeneration %}{% endif %}
+{%- elif text %}
 {%- generation %}{{ text + eos_token }}{% endgeneration %}
 {%- endif %}]],
 }

@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- The task "questions and answers": what is asked about a text, in which words, and where the answers go.
 --
--- `facts` is for the offline generator: each fact that it finds is asked in every phrasing. A phrasing is a Jinja body over
+-- `facts` is for the offline generator: each fact that it finds is asked in every phrasing. A phrasing is
+-- a Jinja body over
 --   term ("learning rate"), phrase ("a learning rate"), be ("is" or "are"), plural, definition, purpose
--- and its position, counted from 0, is recorded in metadata.phrasing, so that some can be held out for testing.
+-- and its position, counted from 0, is recorded in metadata.phrasing, so that some can be held out for
+-- testing.
 --
--- `prompt`, `schema` and `map` are for language models: what they are told, the shape of their answer, and which of its fields become
--- which fields of a record.
+-- `prompt`, `schema` and `map` are for language models: what they are told, the shape of their answer, and
+-- which of its fields become which fields of a record.
 return {
   name = "qa",
   description = "Questions about a text, answered from it.",

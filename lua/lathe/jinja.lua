@@ -5,12 +5,14 @@
 --   local t = assert(jinja.compile("{% for m in messages %}<|{{ m.role }}|>{{ m.content }}\n{% endfor %}", { name = "mine" }))
 --   local text = assert(t:render { messages = { { role = "user", content = "Hello" } } })
 --
--- That is: trim_blocks and lstrip_blocks on, no automatic escaping, `break` and `continue`, `{% generation %}`, tojson that does not
--- escape HTML, raise_exception, namespace, and Python's values and string methods.
+-- That is: trim_blocks and lstrip_blocks on, no automatic escaping, `break` and `continue`, `{% generation
+-- %}`, tojson that does not escape HTML, raise_exception, namespace, and Python's values and string
+-- methods.
 --
--- Templates of model folders are untrusted. They reach values that lathe.jinja.value copied or made, and nothing of Lua; and each
--- rendering has limits: steps (a million), output (16 MiB, which also bounds every string made on the way), calls within calls (150).
--- There is no clock: strftime_now exists only when the caller passes `now`.
+-- Templates of model folders are untrusted. They reach values that lathe.jinja.value copied or made, and
+-- nothing of Lua; and each rendering has limits: steps (a million), output (16 MiB, which also bounds
+-- every string made on the way), calls within calls (150). There is no clock: strftime_now exists only
+-- when the caller passes `now`.
 
 local parser = require "lathe.jinja.parser"
 local compiler = require "lathe.jinja.compile"
@@ -258,8 +260,9 @@ Template.__name = "jinja.template"
 
 function Template:__tostring() return "jinja template '" .. self.name .. "'" end
 
--- An error of Lua itself that came out of a template: the stack was exhausted, or memory; or a fault in our own code, which must not
--- end a run when a template of somebody else provokes it. What else passes through (a cancelled run) is not ours to catch.
+-- An error of Lua itself that came out of a template: the stack was exhausted, or memory; or a fault in
+-- our own code, which must not end a run when a template of somebody else provokes it. What else passes
+-- through (a cancelled run) is not ours to catch.
 local function foreign_error(message)
   message = tostring(message)
   if message:find("stack overflow", 1, true) then return { kind = "limit", message = "nested too deeply" } end
@@ -300,11 +303,13 @@ end
 
 --- Renders the template.
 -- @param fields table|record: the values of its names; each is copied when it is first used
--- @param options table|nil: now (seconds since 1970, or a table as of os.date) makes strftime_now available; strict = true makes an
--- unknown name an error instead of nothing; spans = true gives the positions of {% generation %}; max_steps, max_output
+-- @param options table|nil: now (seconds since 1970, or a table as of os.date) makes strftime_now
+-- available; strict = true makes an unknown name an error instead of nothing; spans = true gives the
+-- positions of {% generation %}; max_steps, max_output
 -- @return string: the text
 -- @return table|nil: with spans, an array of { start, end }, bytes, end exclusive
--- @error nil, message, code, problem: template_raised (raise_exception; problem.message is its text), template_limit, template
+-- @error nil, message, code, problem: template_raised (raise_exception; problem.message is its text),
+-- template_limit, template
 -- @example require("lathe.jinja").compile("Hello {{ name }}"):render { name = "you" }
 function Template:render(fields, options)
   options = options or {}

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Templates: small Lua files (or .jinja files as models publish them) that turn a record or a conversation into text, and say which bytes of
--- it carry loss.
+-- Templates: small Lua files (or .jinja files as models publish them) that turn a record or a conversation
+-- into text, and say which bytes of it carry loss.
 --
 --   return {
 --     name = "chatml", description = "…",
@@ -14,11 +14,13 @@
 --     eos = "<|im_end|>",
 --   }
 --
--- What stands between {% generation %} and {% endgeneration %} carries loss. A chat template without these tags is measured: the turn of an
--- assistant is what rendering up to and with it adds to rendering up to it (with the prompt for generation); where that does not add up
--- (a template that rewrites earlier turns), there is an error, never a guess.
+-- What stands between {% generation %} and {% endgeneration %} carries loss. A chat template without these
+-- tags is measured: the turn of an assistant is what rendering up to and with it adds to rendering up to
+-- it (with the prompt for generation); where that does not add up (a template that rewrites earlier
+-- turns), there is an error, never a guess.
 --
--- Looked for in the recipe's folder (templates/NAME.lua, NAME.jinja), then ~/.config/lathe/templates, then ours.
+-- Looked for in the recipe's folder (templates/NAME.lua, NAME.jinja), then ~/.config/lathe/templates, then
+-- ours.
 
 local file = require "engine.file"
 local hash = require "engine.hash"
@@ -259,8 +261,8 @@ local function render_function(self, fields)
   return text, spans
 end
 
---- Renders a record. A name that the record lacks is an error that names it, the fields there are and the nearest; fields listed as
--- optional are "" when absent.
+--- Renders a record. A name that the record lacks is an error that names it, the fields there are and the
+-- nearest; fields listed as optional are "" when absent.
 -- @param record record|table: the fields
 -- @param options table|nil: extra = more names (bos_token, eos_token …); now; max_steps
 -- @return string: the text
@@ -316,7 +318,8 @@ local function first_of(messages, n)
   return out
 end
 
--- The end of a turn within `text`, bytes: after its stop string where it has one, else without the white space that trails.
+-- The end of a turn within `text`, bytes: after its stop string where it has one, else without the white
+-- space that trails.
 local function turn_end(self, text, start, stop, options)
   local tail = text:sub(start + 1, stop)
   local ends = { table.unpack(self.stop) }
@@ -352,10 +355,11 @@ end
 
 --- Renders a conversation.
 -- @param messages table|record: list of { role, content }
--- @param options table|nil: add_generation_prompt, bos_token, eos_token, tools, documents, extra, now; spans = false leaves them out;
--- turns = "last" keeps only the last span
+-- @param options table|nil: add_generation_prompt, bos_token, eos_token, tools, documents, extra, now;
+-- spans = false leaves them out; turns = "last" keeps only the last span
 -- @return string: the text
--- @return table|nil: the spans that carry loss, { { start, end }, … }, bytes, end exclusive; nil with spans = false
+-- @return table|nil: the spans that carry loss, { { start, end }, … }, bytes, end exclusive; nil with
+-- spans = false
 -- @error nil, message, code: template, template_raised, template_limit, template_spans
 -- @example require("lathe.template").load("chatml"):render_messages { { role = "user", content = "Hi" } }
 function Template:render_messages(messages, options)
@@ -389,9 +393,11 @@ local function present(value)
   return value
 end
 
---- The conversation that a record holds: `messages`, ShareGPT's `conversations`, or instruction, input, output and system.
+--- The conversation that a record holds: `messages`, ShareGPT's `conversations`, or instruction, input,
+-- output and system.
 -- @param record record|table
--- @param options table|nil: system = used where the record has none; keep_input = leave `input` beside the content
+-- @param options table|nil: system = used where the record has none; keep_input = leave `input` beside the
+-- content
 -- @return table: list of messages
 -- @error nil, message, code: record (it holds none, or a role that is not known)
 -- @example require("lathe.template").messages { instruction = "Why?", output = "Because." }

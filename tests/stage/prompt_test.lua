@@ -37,6 +37,8 @@ test.case("what cannot be trained on is rejected, with the reason", function()
   local reasons = {}
   for i, r in ipairs(ctx.rejected) do reasons[i] = r.reason end
   test.equal(reasons, { "no_supervised_text", "no_conversation", "special_token", "template_failed" })
+  local _, plain = run.map(stage, { "plain" }, { { instruction = "Q" }, { other = 1 } })
+  test.equal({ plain.rejected[1].reason, plain.rejected[2].reason }, { "no_supervised_text", "no_supervised_text" })
   test.contains(ctx.rejected[3].detail, "<|im_end|>")
   test.equal(#run.map(stage, { special = "keep" }, { { instruction = "Q", output = "stop <|im_end|> here" } }), 1)
 end)

@@ -1,13 +1,15 @@
 -- SPDX-License-Identifier: MIT
 -- The compiler of the template language: a tree in, Lua closures out.
 --
--- Every expression becomes a function (S, F) -> value and every statement a function (S, F) -> nothing, "break" or "continue".
+-- Every expression becomes a function (S, F) -> value and every statement a function (S, F) -> nothing,
+-- "break" or "continue".
 --
 --   S  the state of one rendering: output, limits, the line being worked on      (made by lathe.jinja)
 --   F  the scope: a table of names whose metatable leads to the scope around it; the outermost one asks the caller's fields
 --
--- A loop's body, a macro, a call block and a block that captures get a scope of their own on each run, `if` does not: as in Jinja2, a
--- name set inside a loop is gone after it, and a namespace is the way around that.
+-- A loop's body, a macro, a call block and a block that captures get a scope of their own on each run,
+-- `if` does not: as in Jinja2, a name set inside a loop is gone after it, and a namespace is the way
+-- around that.
 --
 -- S.line is set right before whatever can fail, so that an error names the line it is on.
 
@@ -450,7 +452,8 @@ local function call(node, cx)
 end
 E.Call = call
 
--- A filter or test by name; unknown names fail when compiling, unless a condition may keep them from running (as in Jinja2).
+-- A filter or test by name; unknown names fail when compiling, unless a condition may keep them from
+-- running (as in Jinja2).
 local function find(node, cx, lookup)
   local def, why = lookup(node.name)
   if def then return def end
@@ -590,7 +593,8 @@ function C.Set(node, cx)
   end
 end
 
--- A filter that is the first of a chain without a value (filter blocks, {% set x | f %}) takes the captured text.
+-- A filter that is the first of a chain without a value (filter blocks, {% set x | f %}) takes the
+-- captured text.
 function E.Piped()
   return function(S) return S.piped[#S.piped] end
 end
@@ -827,7 +831,8 @@ function C.CallBlock(node, cx)
   end
 end
 
--- {% generation %} … {% endgeneration %}: what stands inside carries loss. Where it lies is known only in the main output.
+-- {% generation %} … {% endgeneration %}: what stands inside carries loss. Where it lies is known only in
+-- the main output.
 function C.Generation(node, cx)
   local run = body(node.body, cx)
   return function(S, F)

@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- The filters (`value|name(…)`) and tests (`value is name`) of the template language, as Jinja2 defines them.
 --
--- A filter is { params, fn }: fn(S, value, …) gets its arguments in the order of params, nil where absent; with `rest = true` it gets
--- (S, value, args, kwargs). Filters that Jinja2 makes generators of (map, select, unique, items, batch …) return one here too: it can
--- be walked once and has no length. Not here, and said so when used: random (runs would differ), urlize, xmlattr, pprint, wordwrap.
+-- A filter is { params, fn }: fn(S, value, …) gets its arguments in the order of params, nil where absent;
+-- with `rest = true` it gets (S, value, args, kwargs). Filters that Jinja2 makes generators of (map,
+-- select, unique, items, batch …) return one here too: it can be walked once and has no length. Not here,
+-- and said so when used: random (runs would differ), urlize, xmlattr, pprint, wordwrap.
 
 local V = require "lathe.jinja.value"
 local ustring = require "lathe.jinja.ustring"

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Python's two ways of formatting: "%s and %d" % (…) and "{} {name:>8}".format(…).
 --
--- Both are bounded: a width or precision above 100,000 is refused, so a template cannot ask for a gigabyte of blanks.
+-- Both are bounded: a width or precision above 100,000 is refused, so a template cannot ask for a gigabyte
+-- of blanks.
 
 local V = require "lathe.jinja.value"
 local ustring = require "lathe.jinja.ustring"

@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- The tojson filter: Python's json.dumps with ensure_ascii=False, as transformers gives it to chat templates.
 --
--- Separators are ", " and ": " (with indent: "," at a line's end), keys keep their order unless sort_keys is set, floats print as Python
--- prints them, and nothing is escaped for HTML. Markup counts as a string. What JSON has no word for is an error.
+-- Separators are ", " and ": " (with indent: "," at a line's end), keys keep their order unless sort_keys
+-- is set, floats print as Python prints them, and nothing is escaped for HTML. Markup counts as a string.
+-- What JSON has no word for is an error.
 
 local V = require "lathe.jinja.value"
 local ustring = require "lathe.jinja.ustring"

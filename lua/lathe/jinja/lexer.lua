@@ -3,12 +3,13 @@
 --
 --   text {% statement %} text {{ expression }} text {# comment #} {% raw %} … {% endraw %}
 --
--- White space follows Jinja2 with trim_blocks and lstrip_blocks on, as chat templates expect: the newline after
--- a statement or comment goes, blanks before one at the start of a line go, `-` inside a tag removes all white space on that
--- side and `+` keeps it. One newline at the very end of the template goes. Line ends become "\n".
+-- White space follows Jinja2 with trim_blocks and lstrip_blocks on, as chat templates expect: the newline
+-- after a statement or comment goes, blanks before one at the start of a line go, `-` inside a tag removes
+-- all white space on that side and `+` keeps it. One newline at the very end of the template goes. Line
+-- ends become "\n".
 --
--- A token is { type, value, line }. Types: data, block_begin, block_end, variable_begin, variable_end, name, string,
--- integer, float, op (its value is the operator), eof.
+-- A token is { type, value, line }. Types: data, block_begin, block_end, variable_begin, variable_end,
+-- name, string, integer, float, op (its value is the operator), eof.
 
 local ustring = require "lathe.jinja.ustring"
 
@@ -39,7 +40,8 @@ local ESCAPES = {
 }
 local HEX_DIGITS = { x = 2, u = 4, U = 8 }
 
--- Python's escapes in a string literal. Unknown ones stay as they are; two surrogates become the character they mean.
+-- Python's escapes in a string literal. Unknown ones stay as they are; two surrogates become the character
+-- they mean.
 local function unescape(body, line)
   if not body:find("\\", 1, true) then return body end
   local out, i = {}, 1

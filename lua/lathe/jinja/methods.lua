@@ -1,12 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- Attributes and items: what `a.b` and `a[b]` mean, and the methods of str, dict, list and tuple.
 --
--- As in Jinja2's sandbox: `a.b` looks for an attribute first and an item second, `a[b]` the other way round; a name that begins with
--- an underscore is never handed out, nor is a method that would change a value (append, pop, update …). The only attributes that exist
--- are those in the tables below, so there is nothing to walk out of.
+-- As in Jinja2's sandbox: `a.b` looks for an attribute first and an item second, `a[b]` the other way
+-- round; a name that begins with an underscore is never handed out, nor is a method that would change a
+-- value (append, pop, update …). The only attributes that exist are those in the tables below, so there is
+-- nothing to walk out of.
 --
--- A method is { params, fn }: fn(S, self, …) gets its arguments in the order of params; with `rest = true` it gets
--- (args, kwargs) as they are.
+-- A method is { params, fn }: fn(S, self, …) gets its arguments in the order of params; with `rest = true`
+-- it gets (args, kwargs) as they are.
 
 local V = require "lathe.jinja.value"
 local ustring = require "lathe.jinja.ustring"
@@ -165,7 +166,8 @@ str.splitlines = { params = { "keepends" }, fn = function(S, s, keep)
   return V.list(ustring.splitlines(s, keep ~= nil and V.truth(keep)))
 end }
 
--- Byte offsets [from, to] of the code points start … stop-1 (Python's indices), nil when start is past the end.
+-- Byte offsets [from, to] of the code points start … stop-1 (Python's indices), nil when start is past the
+-- end.
 local function byte_range(s, start, stop)
   local n = ustring.len(s)
   start = missing(start) and 0 or int_arg(start)

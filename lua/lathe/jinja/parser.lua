@@ -5,9 +5,10 @@
 --
 --   a if c else b · or · and · not · == != < > in, not in · + - · ~ · * / // % · ** · unary - + · . [] () · | filter, is test
 --
--- A node is { t = "Kind", line = N, … }. Statements: Output, If, For, Set, SetBlock, Macro, CallBlock, FilterBlock, With,
--- Generation, Break, Continue, Do. Expressions: Const, Name, Concat, Binary, Unary, Compare, And, Or, Not, Cond, List, Tuple, Dict,
--- Getattr, Getitem, Slice, Call, Filter, Test. Nesting is limited, so that a hostile template cannot exhaust the stack.
+-- A node is { t = "Kind", line = N, … }. Statements: Output, If, For, Set, SetBlock, Macro, CallBlock,
+-- FilterBlock, With, Generation, Break, Continue, Do. Expressions: Const, Name, Concat, Binary, Unary,
+-- Compare, And, Or, Not, Cond, List, Tuple, Dict, Getattr, Getitem, Slice, Call, Filter, Test. Nesting is
+-- limited, so that a hostile template cannot exhaust the stack.
 
 local lexer = require "lathe.jinja.lexer"
 
@@ -235,8 +236,8 @@ function P:tuple_ends(stop_name)
   return stop_name ~= nil and self:is_name(stop_name)
 end
 
--- One expression, or several joined by commas. how: explicit (in parentheses), no_condition, stop (a name), targets
--- (only names, for assignment).
+-- One expression, or several joined by commas. how: explicit (in parentheses), no_condition, stop (a
+-- name), targets (only names, for assignment).
 function P:tuple(how)
   how = how or {}
   local line = self.tok.line
@@ -392,7 +393,8 @@ function P:dotted_name()
   return name
 end
 
--- One filter, or a chain of them; node is nil in a filter block. `inline`: the first name has no '|' before it.
+-- One filter, or a chain of them; node is nil in a filter block. `inline`: the first name has no '|'
+-- before it.
 function P:filter(node, inline)
   while inline or self:is_op("|") do
     if not inline then self:next() end
@@ -417,7 +419,8 @@ function P:test(node)
   elseif (PRIMARY_START[self.tok.type] or self:is_op("[") or self:is_op("{"))
     and not (self:is_name("else") or self:is_name("or") or self:is_name("and")) then
     if self:is_name("is") then self:fail("tests cannot be chained with 'is'") end
-    -- `x is defined and …` ends the test; `x is divisibleby 3` gives it one argument. `if` and `in` are read as Jinja2 does.
+    -- `x is defined and …` ends the test; `x is divisibleby 3` gives it one argument. `if` and `in` are
+    -- read as Jinja2 does.
     call = { args = { self:postfix(self:primary()) }, kwargs = {} }
   end
   local test = { t = "Test", line = line, a = node, name = name, call = call }

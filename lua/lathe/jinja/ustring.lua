@@ -5,14 +5,15 @@
 -- compare code points, not bytes. Pure ASCII strings take a fast path everywhere. A string that is not valid
 -- UTF-8 is treated as one code point per byte, so that nothing is lost.
 --
--- Case mapping covers ASCII, Latin-1, Latin Extended-A and Additional, Greek, Cyrillic, Armenian and the full-width
--- letters; other letters are their own upper and lower case.
+-- Case mapping covers ASCII, Latin-1, Latin Extended-A and Additional, Greek, Cyrillic, Armenian and the
+-- full-width letters; other letters are their own upper and lower case.
 
 local M = {}
 
 local NON_ASCII = "[\x80-\xff]"
 
--- Called with a measure of the work before a long string is walked; lathe.jinja counts it against the limit of the rendering.
+-- Called with a measure of the work before a long string is walked; lathe.jinja counts it against the
+-- limit of the rendering.
 local spend = function() end
 
 --- Sets what is told about work on long strings.
@@ -257,7 +258,8 @@ function M.capitalize(s)
   return table.concat(out)
 end
 
---- Whether the character is a letter. Outside ASCII: by the blocks of the scripts in use, not by the whole Unicode table.
+--- Whether the character is a letter. Outside ASCII: by the blocks of the scripts in use, not by the whole
+-- Unicode table.
 -- @param c string: one code point
 -- @return boolean
 function M.is_alpha(c)
@@ -329,7 +331,8 @@ function M.splitlines(s, keepends)
   return out
 end
 
---- Order of two strings by bytes, which for UTF-8 is the order by code points. Lua's own `<` follows the locale.
+--- Order of two strings by bytes, which for UTF-8 is the order by code points. Lua's own `<` follows the
+-- locale.
 -- @param a string
 -- @param b string
 -- @return boolean: a comes before b

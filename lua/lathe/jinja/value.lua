@@ -9,8 +9,9 @@
 --   Markup            { k = "markup", s }            namespace       { k = "ns", dict }
 --   functions         { k = "macro" | "func" | "method", … }
 --
--- A Lua function is never a value: what a template can call is made here, by the compiler or by the filters, and nothing else. Values that
--- come from outside pass through `V.from_lua` (the one adapter), which copies. Values are not changed after they are made, except namespaces.
+-- A Lua function is never a value: what a template can call is made here, by the compiler or by the
+-- filters, and nothing else. Values that come from outside pass through `V.from_lua` (the one adapter),
+-- which copies. Values are not changed after they are made, except namespaces.
 --
 -- Errors are raised as { jinja = true, kind, message }; the renderer adds the template's name and the line.
 
@@ -20,7 +21,8 @@ local V = {}
 
 local MAX_DEPTH = 200                         -- nesting of values in repr, comparison and conversion
 
--- The rendering in hand, whose steps are counted. Renderings do not interleave: each sets itself here and puts back what it found.
+-- The rendering in hand, whose steps are counted. Renderings do not interleave: each sets itself here and
+-- puts back what it found.
 local current
 
 --- Makes `state` the one whose limits count; returns the one before.
@@ -229,7 +231,8 @@ function V.equal(a, b, depth)
   return false
 end
 
---- Order of two values: -1, 0 or 1, nil with NaN; raises like Python for types that have no order. op is for the message.
+--- Order of two values: -1, 0 or 1, nil with NaN; raises like Python for types that have no order. op is
+-- for the message.
 function V.compare(a, b, op)
   local x, y = number(a), number(b)
   if x and y then
@@ -483,7 +486,8 @@ local function sorted_keys(t)
   return keys
 end
 
--- What the JSON library knows of a value: "null", "array", "object" or nothing. Set by lathe.jinja once, since that library may be absent.
+-- What the JSON library knows of a value: "null", "array", "object" or nothing. Set by lathe.jinja once,
+-- since that library may be absent.
 local json_kind = function() return nil end
 local json_pairs
 
@@ -494,8 +498,9 @@ function V.set_json(kind_of, walk)
   json_kind, json_pairs = kind_of, walk
 end
 
---- Copies a Lua value into the template's world. Tables with fields 1…n become lists, others ({} too) dicts with sorted keys; values of the
--- JSON library keep the order of their keys. Functions and foreign userdata are refused.
+--- Copies a Lua value into the template's world. Tables with fields 1…n become lists, others ({} too) dicts
+-- with sorted keys; values of the JSON library keep the order of their keys. Functions and foreign
+-- userdata are refused.
 -- @param x any
 -- @return value
 function V.from_lua(x, depth)

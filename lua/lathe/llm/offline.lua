@@ -4,12 +4,13 @@
 --   A **learning rate** is the size of the step … . It is used to balance speed against stability.
 --   ^article ^term      ^be  ^definition            ^purpose
 --
--- With the term in bold (Markdown) the purpose may be missing. Without mark-up, as in text that came out of HTML, DOCX or PDF, the
--- sentence after the definition must begin with "It is used" or "They are used". Terms have six words at most.
+-- With the term in bold (Markdown) the purpose may be missing. Without mark-up, as in text that came out
+-- of HTML, DOCX or PDF, the sentence after the definition must begin with "It is used" or "They are used".
+-- Terms have six words at most.
 --
--- Lines are folded into paragraphs first. A line ends its paragraph when it is empty, when the next one is a heading, an item of a list or
--- a row of a table, or when the next line's first word would have fitted behind it: text wrapped at a width, as PDF gives it, has its
--- headings and paragraph ends on short lines.
+-- Lines are folded into paragraphs first. A line ends its paragraph when it is empty, when the next one is
+-- a heading, an item of a list or a row of a table, or when the next line's first word would have fitted
+-- behind it: text wrapped at a width, as PDF gives it, has its headings and paragraph ends on short lines.
 
 local ustring = require "lathe.jinja.ustring"
 
@@ -157,9 +158,11 @@ end
 
 --- The definitions in a text, each term once.
 -- @param text string: plain text or Markdown
--- @return table: list of { term, article ("a", "an", "the" or ""), phrase = article and term, be ("is" or "are"), plural, definition = the
--- sentence, purpose = the sentence after it or nil }, in the order of the text
--- @example require("lathe.llm.offline").definitions("A mill is a machine that grinds. It is used to make flour.")[1].term
+-- @return table: list of { term, article ("a", "an", "the" or ""), phrase = article and term, be ("is" or
+-- "are"), plural, definition = the sentence, purpose = the sentence after it or nil }, in the order of the
+-- text
+-- @example require("lathe.llm.offline").definitions("A mill is a machine that grinds. It is used to make
+-- flour.")[1].term
 function M.definitions(text)
   local found, seen = {}, {}
   for _, paragraph in ipairs(paragraphs(text)) do

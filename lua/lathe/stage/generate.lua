@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Generation: records with instruction and output, made from the text of others.
 --
--- A task (templates/qa.lua) says what is made. With llm = "offline" the questions come from definitions that stand in the text, and the
--- answers are those sentences, word for word. metadata keeps where the text came from and adds
+-- A task (templates/qa.lua) says what is made. With llm = "offline" the questions come from definitions
+-- that stand in the text, and the answers are those sentences, word for word. metadata keeps where the
+-- text came from and adds
 --   chunk, fact (one id for all phrasings of a fact), term, kind, phrasing (from 0), heldout, generator, task { name, hash }
 -- and `span` becomes `origin_span`, since the record's own text is a new one.
 
@@ -54,8 +55,10 @@ local function load_task(ctx)
   return task
 end
 
---- What the answers depend on besides the options: the task's text, and the generator. Asked when a run is planned.
--- @error raises { code, message }: a task that is not there or is faulty, a language model that is not built yet
+--- What the answers depend on besides the options: the task's text, and the generator. Asked when a run is
+-- planned.
+-- @error raises { code, message }: a task that is not there or is faulty, a language model that is not
+-- built yet
 function M.hashes(options, where)
   if options.llm ~= "offline" then
     error({ code = "misuse", message = NOT_BUILT:format(options.llm) }, 0)
@@ -101,8 +104,8 @@ local function emit_fact(record, ctx, emit, task, fact, found)
   return true
 end
 
--- The sentences that define something in the part of a chunk that it shares with the chunk before it (metadata.overlap bytes, where
--- chunk says so): that chunk was asked about them already.
+-- The sentences that define something in the part of a chunk that it shares with the chunk before it
+-- (metadata.overlap bytes, where chunk says so): that chunk was asked about them already.
 local function asked_before(record, text)
   local metadata = record.metadata
   local overlap = metadata ~= nil and metadata ~= json.null and metadata.overlap

@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- Partition: decides for every record whether it is for training, validation or test, and writes that to metadata.split.
+-- Partition: decides for every record whether it is for training, validation or test, and writes that to
+-- metadata.split.
 --
--- Whole groups stay together (by default all records of a document), so that no test question is about a page that was trained on. A group's place
--- depends on the seed and on its name alone: the groups are ordered by hash(seed, name) and cut at the fractions, so the numbers of groups are
--- exact and the order in which records arrive does not matter. `by` names values that go to test or validation in any case.
+-- Whole groups stay together (by default all records of a document), so that no test question is about a
+-- page that was trained on. A group's place depends on the seed and on its name alone: the groups are
+-- ordered by hash(seed, name) and cut at the fractions, so the numbers of groups are exact and the order
+-- in which records arrive does not matter. `by` names values that go to test or validation in any case.
 --
 -- Two passes over the input; in memory are 16 bytes or so for each group, nothing else.
 
@@ -80,7 +82,8 @@ local function group_path(options)
   return options.group == "document" and "metadata.document" or options.group
 end
 
--- A 60-bit number that stands for the record's group; equal groups give equal numbers. The second result tells a record without one.
+-- A 60-bit number that stands for the record's group; equal groups give equal numbers. The second result
+-- tells a record without one.
 local function group_number(record, path, seed)
   local value = value_at(record, path)
   local name
@@ -100,7 +103,8 @@ local function decided(record, by)
   return value ~= nil and by.map[tostring(value)] or nil
 end
 
--- How many of n groups go to each split: rounded at the cumulative shares, and none of them empty where there are enough groups.
+-- How many of n groups go to each split: rounded at the cumulative shares, and none of them empty where
+-- there are enough groups.
 local function counts(n, share)
   local out, before, sum = {}, 0, 0
   for i, split in ipairs(SPLITS) do

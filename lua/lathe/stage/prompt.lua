@@ -3,9 +3,10 @@
 --
 --   { instruction, output }  →  { …, messages, text, spans = [[start, end], …], metadata.template = { name, hash } }
 --
--- `text` is the whole conversation in the template's format; `spans` are byte ranges of it, end exclusive: what the assistant says, and the
--- token that ends it. A record without such a span would teach nothing and is rejected; so is one whose own words contain a special
--- token of the template, because the model would learn to break off there (special = "keep" lets it pass).
+-- `text` is the whole conversation in the template's format; `spans` are byte ranges of it, end exclusive:
+-- what the assistant says, and the token that ends it. A record without such a span would teach nothing
+-- and is rejected; so is one whose own words contain a special token of the template, because the model
+-- would learn to break off there (special = "keep" lets it pass).
 
 local json = require "engine.json"
 local template = require "lathe.template"
@@ -98,7 +99,8 @@ local function render_chat(t, record, ctx)
   return text, spans, messages
 end
 
--- text, spans, messages; or nil, why, the reason for a rejection; or nil, message, nil, code for an error of the template itself.
+-- text, spans, messages; or nil, why, the reason for a rejection; or nil, message, nil, code for an error
+-- of the template itself.
 local function render(t, record, ctx)
   if t.form == "messages" then return render_chat(t, record, ctx) end
   local options = ctx.options
