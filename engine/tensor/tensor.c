@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "base/mem.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -250,7 +251,7 @@ int tensor_set(struct tensor *t, size_t i, double v, struct err *err) {
   const struct dtype_info *info = dtype_info(t->dtype);
   float single = (float)v;
   if (!info->is_float) {
-    if (!(v >= -0x1p63 && v < 0x1p63) || v != (double)(int64_t)v)
+    if (!(fabs(v) < 0x1p63) || v != (double)(int64_t)v)
       return err_set(err, ERR_MISUSE, "%g does not fit into %s", v, info->name);
     return tensor_set_integer(t, i, (int64_t)v, err);
   }

@@ -26,8 +26,8 @@
 #define MIN_TILES    8
 #define PANEL_FLOATS ((size_t)2 << 20) /* 8 MiB: stays in the outer caches */
 #define SKINNY       4
-#define SKINNY_ROWS  64
-#define SKINNY_CHUNK 512 /* a multiple of every block */
+#define SKINNY_TASK  65536 /* elements of B: below that a task costs more than it gains */
+#define SKINNY_CHUNK 512   /* a multiple of every block */
 
 struct tiles {
   const struct blas *blas;
@@ -170,10 +170,14 @@ static void skinny_rows(const struct matmul *op, size_t from, size_t to) {
   }
 }
 
+static size_t skinny_each(const struct matmul *op) {
+  return op->k >= SKINNY_TASK / 16 ? 16 : SKINNY_TASK / (op->k + 1) + 1;
+}
+
 static void skinny_task(void *arg, size_t index) {
   const struct matmul *op = arg;
-  size_t from = index * SKINNY_ROWS;
-  skinny_rows(op, from, size_min(op->n, from + SKINNY_ROWS));
+  size_t each = skinny_each(op), from = index * each;
+  skinny_rows(op, from, size_min(op->n, from + each));
 }
 
 static int check(const struct matmul *op, struct err *err) {
@@ -192,7 +196,7 @@ static int matmul(struct device *d, const struct matmul *op, const struct work *
   if (rc || !op->m || !op->n) return rc;
   if (is_skinny(op)) {
     struct matmul copy = *op;
-    return cpu_run(d, ceil_div(op->n, SKINNY_ROWS), skinny_task, &copy, err);
+    return cpu_run(d, ceil_div(op->n, skinny_each(op)), skinny_task, &copy, err);
   }
   if (op->b_type == DTYPE_F32 || !op->k) return product(d, op, err);
   if ((rc = cpu_work(w, matmul_work(d, op), "a matrix product", err))) return rc;
