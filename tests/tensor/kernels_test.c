@@ -5,6 +5,7 @@
 #include "support/test.h"
 #include "tensor/reference.h"
 
+#include "base/cancel.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "tensor/device.h"
@@ -853,6 +854,17 @@ static void weights_are_kept_or_decoded(void) {
   tensor_clear(&bf);
 }
 
+static void an_interrupt_ends_an_operation(void) {
+  float y[4] = {0};
+  struct err err = {0};
+  struct fill op = {4, y, 1};
+  cancel_request();
+  CHECK_INT(cpu.fill(&cpu, &op, &err), ERR_CANCELLED);
+  CHECK_STR(err.message, "interrupted");
+  cancel_clear();
+  CHECK_INT(cpu.fill(&cpu, &op, &err), 0);
+}
+
 static void blas_says_what_it_is(void) {
   struct blas_info info;
   struct err err = {0};
@@ -887,6 +899,7 @@ int main(void) {
   TEST(bits_do_not_depend_on_threads);
   TEST(bits_do_not_depend_on_the_kernel_set);
   TEST(weights_are_kept_or_decoded);
+  TEST(an_interrupt_ends_an_operation);
   TEST(blas_says_what_it_is);
   device_close(&cpu);
   device_close(&cpu);
