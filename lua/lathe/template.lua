@@ -15,9 +15,9 @@
 --   }
 --
 -- What stands between {% generation %} and {% endgeneration %} carries loss. A chat template without these
--- tags is measured: the turn of an assistant is what rendering up to and with it adds to rendering up to
--- it (with the prompt for generation); where that does not add up (a template that rewrites earlier
--- turns), there is an error, never a guess.
+-- tags is measured: the turn of an assistant begins where the prompt for it ends (the conversation before
+-- it, rendered with add_generation_prompt) and ends behind the mark that follows its words. Where that
+-- does not add up (a template that rewrites earlier turns), there is an error, never a guess.
 --
 -- Looked for in the recipe's folder (templates/NAME.lua, NAME.jinja), then ~/.config/lathe/templates, then
 -- ours.
@@ -25,6 +25,7 @@
 local file = require "engine.file"
 local hash = require "engine.hash"
 local jinja = require "lathe.jinja"
+local ustring = require "lathe.jinja.ustring"
 local config = require "lathe.config"
 
 local M = {}
@@ -318,36 +319,63 @@ local function first_of(messages, n)
   return out
 end
 
--- The end of a turn within `text`, bytes: after its stop string where it has one, else without the white
--- space that trails.
-local function turn_end(self, text, start, stop, options)
-  local tail = text:sub(start + 1, stop)
-  local ends = { table.unpack(self.stop) }
-  if options.eos_token and options.eos_token ~= "" then ends[#ends + 1] = options.eos_token end
-  for _, mark in ipairs(ends) do
-    local trimmed = tail:match "^(.-)%s*$"
-    if #mark > 0 and trimmed:sub(-#mark) == mark then return start + #trimmed end
-  end
-  return stop
+-- The marks that may end a turn, the template's own first.
+local function end_marks(self, options)
+  local marks = { table.unpack(self.stop) }
+  if options.eos_token and options.eos_token ~= "" then marks[#marks + 1] = options.eos_token end
+  return marks
 end
 
--- The spans of the turns whose role carries loss, by rendering up to each of them.
+-- Where a turn with this content ends, searched from byte `from`: behind the mark that follows the content directly (one of `marks`, or
+-- any token in angle brackets). nil when the content is not found so, because the template rewrites it or has no such marks.
+local function marked_end(text, from, content, marks)
+  content = type(content) == "string" and ustring.strip(content) or ""
+  local at = from + 1
+  while content ~= "" do
+    local a, b = text:find(content, at, true)
+    if not a then return nil end
+    local behind = text:match("^%s*()", b + 1)
+    for _, mark in ipairs(marks) do
+      if text:sub(behind, behind + #mark - 1) == mark then return behind + #mark - 1 end
+    end
+    local past = text:match("^<[^<>%s]+>()", behind)
+    if past then return past - 1 end
+    at = a + 1
+  end
+end
+
+-- Where the turn that `after` adds to `before` ends, when no mark tells: with the text of a template that has none.
+local function added_end(text, before, after, content)
+  if after:sub(1, #before) ~= before or text:sub(1, #after) ~= after then return nil end
+  content = type(content) == "string" and ustring.strip(content) or ""
+  local _, b = text:find(content, #before + 1, true)
+  -- What follows the content and is not blank may be the opening of a next turn, which is nobody's to learn.
+  if content == "" or not b or after:find("%S", b + 1) then return nil end
+  return #after
+end
+
+-- The spans of the turns whose role carries loss: each begins where the prompt for it ends.
 local function measured_spans(self, messages, text, options)
   local roles = {}
   for _, role in ipairs(self.loss.roles or {}) do roles[role] = true end
-  local spans = {}
+  local spans, marks = {}, end_marks(self, options)
   for i = 1, #messages do
+    local content = messages[i].content
     if roles[messages[i].role] then
       local before, message, code = render_chat(self, first_of(messages, i - 1), options, true)
       if not before then return nil, message, code end
-      local after
-      after, message, code = render_chat(self, first_of(messages, i), options, false)
-      if not after then return nil, message, code end
-      if after:sub(1, #before) ~= before or text:sub(1, #after) ~= after then
+      local stop = text:sub(1, #before) == before and marked_end(text, #before, content, marks)
+      if not stop then
+        local after
+        after, message, code = render_chat(self, first_of(messages, i), options, false)
+        if not after then return nil, message, code end
+        stop = added_end(text, before, after, content)
+      end
+      if not stop then
         return nil, ("template '%s': where turn %d begins and ends cannot be told, because the template renders a conversation "
           .. "differently when it goes on; put {%% generation %%} tags around what carries loss"):format(self.name, i), "template_spans"
       end
-      spans[#spans + 1] = { #before, turn_end(self, text, #before, #after, options) }
+      spans[#spans + 1] = { #before, stop }
     end
   end
   return spans

@@ -65,6 +65,19 @@ test.case("a template that rewrites earlier turns is refused, not guessed", func
   test.contains(message, "turn 3")
 end)
 
+test.case("what a template adds after the last turn carries no loss", function()
+  local turns = "{% for m in messages %}<|{{ m.role }}|>{{ m.content|trim }}<|e|>\n{% endfor %}"
+  for _, tail in ipairs { "<|assistant|>", "{% if add_generation_prompt %}<|assistant|>{% else %}<|endoftext|>{% endif %}" } do
+    local t = assert(template.new({ form = "messages", text = turns .. tail }, "tail"))
+    local text, spans = t:render_messages(CHAT)
+    test.equal(spanned(text, spans), { "Ja, naïv.<|e|>", "Done.<|e|>" })
+  end
+  local bare = assert(template.new({ form = "messages", text = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+    .. "{% if add_generation_prompt %}assistant:{% endif %}" }, "bare"))
+  local text, spans = bare:render_messages(CHAT)
+  test.equal(spanned(text, spans), { " Ja, naïv.\n", " Done.\n" })
+end)
+
 test.case("spans of the published templates hold the answers", function()
   local folder = test.conformance "chat_templates/templates"
   for name, stop in pairs { ["Qwen-Qwen2.5-7B-Instruct"] = "<|im_end|>", ["HuggingFaceH4-zephyr-7b-beta"] = "</s>",
