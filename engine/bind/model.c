@@ -9,6 +9,8 @@
  * sequences, one sequence when left out
  */
 #include "bind/bind.h"
+#include "bind/tensor.h"
+#include "model/files.h"
 #include "model/model.h"
 
 #include <string.h>
@@ -379,6 +381,34 @@ static int m_write(lua_State *L) {
   return truth(L, rc, &err);
 }
 
+/*** A copy of one tensor, in its stored type.
+-- @function model:tensor
+-- @param name string: as m:tensors() lists it
+-- @return tensor: see engine.tensor
+-- @example m:tensor "model.norm.weight" */
+static int m_tensor(lua_State *L) {
+  struct model *m = check(L);
+  size_t i = named(L, m);
+  struct err err;
+  struct tensor *t = bind_tensor_new(L);
+  if (model_tensor_read(m, i, t, &err)) return bind_fail(L, &err);
+  bind_tensor_made(L);
+  return 1;
+}
+
+/*** Replaces one tensor; any float type is converted.
+-- @function model:set_tensor
+-- @param name string: as m:tensors() lists it
+-- @param tensor tensor: of the same shape
+-- @return boolean: true
+-- @error mismatch (another shape) */
+static int m_set_tensor(lua_State *L) {
+  struct model *m = check(L);
+  size_t i = named(L, m);
+  struct err err;
+  return truth(L, model_tensor_write(m, i, bind_tensor_check(L, 3), &err), &err);
+}
+
 /* ---- adapters ---- */
 
 static void target(lua_State *L, struct model_lora *lora, const char *name) {
@@ -714,26 +744,85 @@ static int m_generate_all(lua_State *L) {
 /*** The scores of every next token after every token of one sequence.
 -- @function model:logits
 -- @param ids table|string: the tokens
--- @return string: f32, tokens × vocabulary, row by row
--- @return integer: tokens
--- @return integer: vocabulary */
+-- @return tensor: f32 [tokens, vocabulary]
+-- @example m:logits({ 1, 2, 3 })[3] */
 static int m_logits(lua_State *L) {
   struct model *m = check(L);
-  struct tensor t;
   struct err err;
   lua_settop(L, 2);
   struct ids ids = take_ids(L, "ids");
   int32_t starts[2] = {0, (int32_t)ids.n};
   struct model_batch b = {.rows = ids.n, .sequences = 1, .tokens = ids.v, .starts = starts};
-  struct buf *out = bind_buf(L);
-  if (model_logits(m, &b, &t, &err)) return bind_fail(L, &err);
-  buf_add(out, t.data, tensor_bytes(&t));
-  lua_Integer vocab = (lua_Integer)t.shape[1];
-  tensor_clear(&t);
-  bind_push_buf(L, out);
-  lua_pushinteger(L, (lua_Integer)b.rows);
-  lua_pushinteger(L, vocab);
-  return 3;
+  struct tensor *t = bind_tensor_new(L);
+  if (model_logits(m, &b, t, &err)) return bind_fail(L, &err);
+  bind_tensor_made(L);
+  return 1;
+}
+
+/* ---- files ---- */
+
+/*** A model from a Hugging Face folder: config.json and safetensors.
+-- @function engine.model.load
+-- @param folder string: where it lies
+-- @param options table: optional; dtype "f32" or "bf16" (default: as the file, f16 as bf16)
+-- @return model: as from engine.model.new
+-- @error not_found, format, unsupported (names what is), mismatch (tensors missing or of another
+shape)
+-- @example require("engine.model").load "runs/demo/07-pretrain/base" */
+static int l_load(lua_State *L) {
+  static const char *const known[] = {"dtype", NULL};
+  const char *folder = luaL_checkstring(L, 1);
+  struct err err;
+  bind_options(L, 2, known);
+  const char *name = bind_opt_string(L, 2, "dtype", NULL);
+  enum dtype dtype = name ? take_dtype(L, 2) : DTYPE_COUNT;
+  struct pool *pool = bind_pool(L);
+  lua_settop(L, 1);
+  struct handle *h = bind_new(L, sizeof *h, MODEL_TYPE);
+  if (model_load(&h->m, folder, dtype, pool, &err)) return bind_fail(L, &err);
+  lua_replace(L, 1);
+  account(L);
+  return 1;
+}
+
+static enum model_part take_part(lua_State *L, int arg) {
+  return bind_opt_boolean(L, arg, "adapter", false) ? MODEL_ADAPTERS : MODEL_WEIGHTS;
+}
+
+/*** Writes all weights, or all adapters, as one safetensors file.
+-- @function model:save_weights
+-- @param path string: the file
+-- @param options table: optional; adapter boolean (the adapters instead of the weights), dtype
+"f32", "bf16"
+-- or "f16" (default: as held)
+-- @return boolean: true
+-- @error io, misuse (no adapters) */
+static int m_save_weights(lua_State *L) {
+  static const char *const known[] = {"adapter", "dtype", NULL};
+  struct model *m = check(L);
+  const char *path = luaL_checkstring(L, 2);
+  struct err err;
+  bind_options(L, 3, known);
+  const char *name = bind_opt_string(L, 3, "dtype", NULL);
+  enum dtype dtype = name ? dtype_by_name(name) : DTYPE_COUNT;
+  if (name && dtype != DTYPE_F32 && dtype != DTYPE_BF16 && dtype != DTYPE_F16)
+    luaL_error(L, "option 'dtype': f32, bf16 or f16, not '%s'", name);
+  return truth(L, model_weights_write(m, path, take_part(L, 3), dtype, &err), &err);
+}
+
+/*** Reads all weights, or all adapters, from a safetensors file, an index or a folder.
+-- @function model:load_weights
+-- @param path string: the file or folder
+-- @param options table: optional; adapter boolean (the adapters instead of the weights)
+-- @return boolean: true
+-- @error not_found, format, mismatch (tensors missing or of another shape) */
+static int m_load_weights(lua_State *L) {
+  static const char *const known[] = {"adapter", NULL};
+  struct model *m = check(L);
+  const char *path = luaL_checkstring(L, 2);
+  struct err err;
+  bind_options(L, 3, known);
+  return truth(L, model_weights_read(m, path, take_part(L, 3), &err), &err);
 }
 
 int luaopen_engine_model(lua_State *L);
@@ -747,6 +836,10 @@ int luaopen_engine_model(lua_State *L) {
                                      {"read", m_read},
                                      {"write", m_write},
                                      {"gradient", m_gradient},
+                                     {"tensor", m_tensor},
+                                     {"set_tensor", m_set_tensor},
+                                     {"save_weights", m_save_weights},
+                                     {"load_weights", m_load_weights},
                                      {"lora", m_lora},
                                      {"adapters", m_adapters},
                                      {"merge", m_merge},
@@ -764,7 +857,7 @@ int luaopen_engine_model(lua_State *L) {
                                      {NULL, NULL}};
   static const luaL_Reg meta[] = {
       {"__gc", m_close}, {"__close", m_close}, {"__tostring", m_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"new", l_new}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"new", l_new}, {"load", l_load}, {NULL, NULL}};
   bind_metatable(L, MODEL_TYPE, methods, meta);
   luaL_newlib(L, functions);
   return 1;

@@ -67,7 +67,7 @@ end
 local function logits(m)
   local all = {}
   for _, ids in ipairs(reference.sequences) do
-    for _, v in ipairs(floats((m:logits(ids)))) do all[#all + 1] = v end
+    for _, v in ipairs(floats(assert(m:logits(ids)):bytes())) do all[#all + 1] = v end
   end
   return all
 end

@@ -87,7 +87,7 @@ end
 -- @return table: ids
 -- @return table: list of { start, end }
 function M.encode(tokenizer, text)
-  local ids, spans = tokenizer:encode(text, { spans = true })
+  local ids, spans = tokenizer:encode(text, { offsets = true })
   return ids, spans
 end
 
