@@ -825,6 +825,7 @@ static int m_load_weights(lua_State *L) {
   return truth(L, model_weights_read(m, path, take_part(L, 3), &err), &err);
 }
 
+int luaopen_engine_tensor(lua_State *L);
 int luaopen_engine_model(lua_State *L);
 int luaopen_engine_model(lua_State *L) {
   static const luaL_Reg methods[] = {{"close", m_close},
@@ -858,6 +859,8 @@ int luaopen_engine_model(lua_State *L) {
   static const luaL_Reg meta[] = {
       {"__gc", m_close}, {"__close", m_close}, {"__tostring", m_tostring}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"new", l_new}, {"load", l_load}, {NULL, NULL}};
+  luaL_requiref(L, "engine.tensor", luaopen_engine_tensor, 0); /* its metatable */
+  lua_pop(L, 1);
   bind_metatable(L, MODEL_TYPE, methods, meta);
   luaL_newlib(L, functions);
   return 1;

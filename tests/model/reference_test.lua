@@ -40,7 +40,7 @@ local function relative(got, want, what)
     difference = math.max(difference, math.abs(got[i] - want[i]))
     largest = math.max(largest, math.abs(want[i]))
   end
-  if not (difference <= 1e-4 * largest) then
+  if difference > 1e-4 * largest or difference ~= difference then
     error(("%s: relative difference %.3g"):format(what, difference / largest), 2)
   end
 end

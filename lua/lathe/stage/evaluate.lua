@@ -160,7 +160,7 @@ local function document_windows(ctx, tok)
 end
 
 local function measure_all(m, tok, sets, max_tokens)
-  local out, shown, message, code = {}, nil, nil, nil
+  local out, shown, message, code = {}
   out.unseen_phrasings, shown, code = measure(m, tok, sets.test, max_tokens)
   if not out.unseen_phrasings then return nil, shown, code end
   out.trained_phrasings, message, code = measure(m, tok, sets.trained, max_tokens)
@@ -195,6 +195,12 @@ end
 local function percent(v) return v and ("%.0f %%"):format(v * 100) or "–" end
 local function figure(v) return v and ("%.3f"):format(v) or "–" end
 
+-- An untrained model may say anything: white space and length are tamed for the page.
+local function one_line(text)
+  text = text:gsub("%s+", " "):gsub("^ ", "")
+  return #text > 400 and text:sub(1, utf8.offset(text, 0, 400) - 1) .. " …" or text
+end
+
 local function row(name, before, after, show)
   return ("| %s | %s | %s |"):format(name, show(before), show(after))
 end
@@ -213,11 +219,11 @@ local function report(result)
   end
   lines[#lines + 1] = row("unseen documents: loss", b.unseen_documents.tokens > 0 and b.unseen_documents.loss or nil,
     a.unseen_documents.tokens > 0 and a.unseen_documents.loss or nil, figure)
-  lines[#lines + 1] = "\nA model this small learns the facts it was shown and answers in other words; it cannot reason over "
-    .. "text it has not seen. The loss on unseen documents says how little carries over."
+  lines[#lines + 1] = "\nA model this small learns the facts it was shown and answers them in other words; it cannot "
+    .. "reason over text it has not seen. The loss on unseen documents says how little carries over."
   for _, q in ipairs(result.questions) do
-    lines[#lines + 1] = ("\n## %s\n\n- expected: %s\n- before: %s\n- after: %s"):format(q.question or q.id or "question",
-      q.expected, q.before, q.after)
+    lines[#lines + 1] = ("\n## %s\n\n- expected: %s\n- before: %s\n- after: %s"):format(q.question or q.id
+      or "question", q.expected, one_line(q.before), one_line(q.after))
   end
   return table.concat(lines, "\n") .. "\n"
 end
@@ -251,7 +257,8 @@ function M.make(input, ctx)
   local result = { before = before, after = after,
     questions = json.array(shown_questions(test, given_before, given_after, o.questions, ctx.seed)) }
   local fine
-  fine, message, code = file.write(ctx.dir .. "/evaluation.json", json.encode(result, { indent = 2, sort = true }) .. "\n")
+  fine, message, code = file.write(ctx.dir .. "/evaluation.json",
+    json.encode(result, { indent = 2, sort = true }) .. "\n")
   if fine then fine, message, code = file.write(ctx.dir .. "/evaluation.md", report(result)) end
   if not fine then return nil, message, code end
   return result

@@ -126,7 +126,8 @@ function M.make(input, ctx)
   if not fine then return nil, message, code end
   local first, last = loop.ends(log)
   return { parameters = (m:parameters()), windows = #examples, tokens = count.tokens, steps = o.steps,
-    loss_first = first, loss_last = last, heldout_documents_loss = outside.loss, heldout_documents_tokens = outside.tokens }
+    loss_first = first, loss_last = last, heldout_documents_loss = outside.loss,
+    heldout_documents_tokens = outside.tokens }
 end
 
 return M

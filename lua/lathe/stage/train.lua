@@ -81,7 +81,8 @@ local function check_template(record, tok, ctx, seen)
   local form = template.load(name, { root = ctx.root })
   for _, token in ipairs(form and form.special or {}) do
     if not tok:id(token) then
-      return nil, ("template '%s' uses %s, which the tokenizer does not know as one token"):format(name, token), "mismatch"
+      return nil, ("template '%s' uses %s, which the tokenizer does not know as one token"):format(name, token),
+        "mismatch"
     end
   end
   return true
@@ -107,7 +108,8 @@ local function read_examples(input, tok, ctx, longest)
       local fine, message, code = check_template(record, tok, ctx, seen)
       if not fine then return nil, message, code end
       if type(record.text) ~= "string" or not record.spans then
-        return nil, ("record %s has no text and spans; put lathe.prompt before this stage"):format(tostring(record.id)), "misuse"
+        return nil, ("record %s has no text and spans; put lathe.prompt before this stage"):format(
+          tostring(record.id)), "misuse"
       end
       local example, reason, detail = data.example(record.text, record.spans, tok, longest)
       if example then
@@ -132,13 +134,13 @@ local function lora_options(given, seed)
     dropout = given.dropout or 0.0, rslora = given.rslora or false, seed = seed }
 end
 
-local function train(ctx, m, examples, seed, fingerprint)
+local function train(ctx, m, examples, seed, belongs_to)
   local o = ctx.options
   local steps = math.max(1, (#examples * o.epochs + o.batch - 1) // o.batch)
   local order = data.order(#examples, o.batch, seed)
   local log, message, code = loop.run {
     model = m, steps = steps, scratch = ctx.scratch, every = o.checkpoint_steps, seconds = o.checkpoint_seconds,
-    fingerprint = fingerprint,
+    fingerprint = belongs_to,
     rate = schedule.new { kind = o.schedule, lr = o.lr, steps = steps, warmup = o.warmup },
     optimiser = { decay = o.decay, clip = o.clip },
     batches = function(step)
@@ -149,6 +151,14 @@ local function train(ctx, m, examples, seed, fingerprint)
     progress = ctx.progress, log = ctx.log,
   }
   return log, message or steps, code
+end
+
+-- What a checkpoint must belong to: data, options and base.
+local function fingerprint(m, o, lora, digest)
+  return hash.sha256(table.concat({ "train", digest, lora.rank, lora.alpha,
+    table.concat(folder.targets(lora.targets), ","), lora.dropout, tostring(lora.rslora), lora.seed, o.epochs, o.lr,
+    o.batch, o.micro_tokens, o.warmup, o.schedule, o.decay, o.clip, hash.sha256((m:read "model.norm.weight")),
+    hash.sha256((m:read "model.embed_tokens.weight")) }, "\0"))
 end
 
 function M.make(input, ctx)
@@ -168,11 +178,8 @@ function M.make(input, ctx)
   local count, _, trainable = data.count(examples), m:parameters()
   ctx.log("info", "plan", { examples = #examples, tokens = count.tokens, supervised = count.supervised,
     longest = count.longest, trainable = trainable, memory = m:memory { rows = o.micro_tokens }.total })
-  local print_lora = table.concat({ lora.rank, lora.alpha, table.concat(folder.targets(lora.targets), ","), lora.dropout,
-    tostring(lora.rslora) }, ",")
   local log, steps
-  log, steps, code = train(ctx, m, examples, seed, hash.sha256(table.concat({ "train", digest, print_lora, o.epochs, o.lr,
-    o.batch, o.micro_tokens, o.warmup, o.schedule, o.decay, o.clip, seed, hash.sha256(m:read "model.norm.weight") }, "\0")))
+  log, steps, code = train(ctx, m, examples, seed, fingerprint(m, o, lora, digest))
   if not log then return nil, steps, code end
   fine, message, code = folder.write_adapter(ctx.dir, m, lora, o.base, source)
   if fine then fine, message, code = loop.write_log(ctx.dir .. "/log.jsonl", log) end

@@ -118,10 +118,14 @@ local function adapter_config(dir)
   for name in pairs(REFUSED) do
     if c[name] == true then return nil, ("%s: %s is not supported yet"):format(path, name), "unsupported" end
   end
-  if type(c.rank_pattern) == "table" and next(c.rank_pattern) or type(c.alpha_pattern) == "table" and next(c.alpha_pattern) then
-    return nil, path .. ": rank_pattern and alpha_pattern are not supported yet", "unsupported"
+  for _, name in ipairs { "rank_pattern", "alpha_pattern" } do
+    if type(c[name]) == "table" and next(c[name]) then
+      return nil, ("%s: %s is not supported yet"):format(path, name), "unsupported"
+    end
   end
-  if type(c.r) ~= "number" or type(c.lora_alpha) ~= "number" then return nil, path .. ": r and lora_alpha must be numbers", "format" end
+  if type(c.r) ~= "number" or type(c.lora_alpha) ~= "number" then
+    return nil, path .. ": r and lora_alpha must be numbers", "format"
+  end
   return c
 end
 

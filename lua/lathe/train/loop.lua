@@ -79,7 +79,8 @@ function M.run(job)
   end
   if job.log and rows > 0 then
     local seconds = clock.now() - began
-    job.log("info", "trained", { steps = job.steps, tokens = rows, seconds = seconds, tokens_per_second = rows / seconds })
+    job.log("info", "trained", { steps = job.steps, tokens = rows, seconds = seconds,
+      tokens_per_second = rows / seconds })
   end
   return log
 end

@@ -11,13 +11,14 @@ local data = require "lathe.train.data"
 
 local M = {}
 
-local function request(piece)
-  local words = {}
+-- At most six words and a quarter of the context in bytes, so that there is room for the piece.
+local function request(piece, context)
+  local text = "Continue:"
   for word in piece:gmatch "%S+" do
-    words[#words + 1] = word
-    if #words == 6 then break end
+    if #text + #word > context // 4 or select(2, text:gsub(" ", "")) == 6 then break end
+    text = text .. " " .. word
   end
-  return "Continue: " .. table.concat(words, " ")
+  return text
 end
 
 -- The offset before which to cut so that no character is split.
@@ -26,9 +27,9 @@ local function character_start(text, at)
   return at
 end
 
-local function wrap(piece, template)
+local function wrap(piece, template, context)
   local text, message, code = template:render_messages {
-    { role = "user", content = request(piece) }, { role = "assistant", content = piece } }
+    { role = "user", content = request(piece, context) }, { role = "assistant", content = piece } }
   if not text then error({ code = code or "template", message = message }, 0) end
   return text
 end
@@ -40,7 +41,7 @@ local function piece_at(text, spans, first, from, context, template, tokenizer)
     local last = math.min(#spans, first + room - 1)
     local stop = last == #spans and #text or character_start(text, spans[last][2])
     if stop <= from then return nil end
-    local ids = data.encode(tokenizer, wrap(text:sub(from + 1, stop), template))
+    local ids = data.encode(tokenizer, wrap(text:sub(from + 1, stop), template, context))
     if #ids <= context then return stop, ids end
     room = room - math.max(1, #ids - context)
     room = math.min(room, last - first)
@@ -61,7 +62,9 @@ function M.windows(text, tokenizer, template, context)
   while from < #text do
     while spans[first] and spans[first][2] <= from do first = first + 1 end
     local stop, ids = piece_at(text, spans, first, from, context, template, tokenizer)
-    if not stop then return nil, ("a context of %d tokens holds nothing beside the template"):format(context), "limit" end
+    if not stop then
+      return nil, ("a context of %d tokens holds nothing beside the template"):format(context), "limit"
+    end
     out[#out + 1] = data.sequence(ids)
     from = stop
   end

@@ -34,7 +34,9 @@ function M.new(options)
   if math.type(steps) ~= "integer" or steps < 1 then error("a schedule needs at least one step", 2) end
   local warmup, floor = options.warmup or 0, options.floor or 0
   if warmup < 1 then warmup = math.floor(warmup * steps + 0.5) end
-  if warmup > steps then error(("%d steps of warm-up are more than the %d steps there are"):format(warmup, steps), 2) end
+  if warmup > steps then
+    error(("%d steps of warm-up are more than the %d steps there are"):format(warmup, steps), 2)
+  end
   return function(step)
     if step <= warmup then return lr * step / warmup end
     local x = steps > warmup and math.min(1, (step - warmup) / (steps - warmup)) or 1
