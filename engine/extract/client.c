@@ -238,7 +238,11 @@ static int start(struct extract *x, struct err *err) {
   if (!rc) rc = wait_readable(x->control, START_SECONDS, err);
   if (!rc) {
     ssize_t n = recv(x->control, &x->hello, sizeof x->hello, 0);
-    if (n != (ssize_t)sizeof x->hello || x->hello.version != EXTRACT_VERSION)
+    if (n <= 0)
+      rc = err_set(err, ERR_MISMATCH,
+                   "%s ends as soon as it is started; is a library missing? (ldd tells)",
+                   x->program);
+    else if (n != (ssize_t)sizeof x->hello || x->hello.version != EXTRACT_VERSION)
       rc = err_set(err, ERR_MISMATCH, "%s is not of this version of lathe; build it again",
                    x->program);
   }

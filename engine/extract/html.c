@@ -23,7 +23,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define HTML_MAX  ((uint64_t)128 << 20)
+#define HTML_MAX  ((uint64_t)64 << 20)
 #define DEPTH_MAX ((size_t)1 << 18)
 #define HEAD      ((size_t)4 << 10) /* where <meta charset> must be */
 #define TITLE_MAX ((size_t)1024)
@@ -34,7 +34,6 @@ enum element_kind {
   INLINE,
   SKIP,    /* with all that is in it */
   BLOCK,   /* between blank lines */
-  LINE,    /* on a line of its own */
   HEADING, /* level: 1–6 */
   BOLD,
   UL,
@@ -182,7 +181,7 @@ static void begin_item(struct html *h) {
 }
 
 static void begin_list(struct html *h, bool ordered) {
-  out_block(&h->job->out, h->list_depth ? 1 : 2, "");
+  if (!h->cells) out_block(&h->job->out, h->list_depth ? 1 : 2, "");
   unsigned at = h->list_depth < LISTS ? h->list_depth : LISTS - 1;
   h->lists[at].ordered = ordered;
   h->lists[at].n = 0;
@@ -202,14 +201,14 @@ static void begin(struct html *h, const struct element *e) {
     else if (!pending_item(h))
       out_block(o, h->list_depth ? 1 : 2, h->list_depth ? "  " : "");
     break;
-  case LINE:
-    out_block(o, 1, "");
-    break;
   case HEADING:
     out_block(o, 2, &"###### "[6 - e->level]);
+    h->in_heading = true;
+    out_bold(o, false);
     break;
   case BOLD:
-    out_bold(o, ++h->bold > 0);
+    h->bold++;
+    out_bold(o, !h->in_heading);
     break;
   case UL:
     begin_list(h, false);
@@ -218,7 +217,10 @@ static void begin(struct html *h, const struct element *e) {
     begin_list(h, true);
     break;
   case LI:
-    begin_item(h);
+    if (h->cells)
+      out_text(o, " - ", 3);
+    else
+      begin_item(h);
     break;
   case DT:
     out_block(o, 2, "");
@@ -239,7 +241,10 @@ static void begin(struct html *h, const struct element *e) {
     if (h->cells++ > 1) out_text(o, " | ", 3);
     break;
   case BR:
-    out_break(o);
+    if (h->cells)
+      out_space(o);
+    else
+      out_break(o);
     break;
   case TITLE:
     h->in_title = !h->titled;
@@ -266,7 +271,9 @@ static void end(struct html *h, const struct element *e) {
       out_block(o, h->list_depth ? 1 : 2, h->list_depth ? "  " : "");
     break;
   case HEADING:
+    h->in_heading = false;
     out_block(o, 2, "");
+    out_bold(o, h->bold > 0);
     break;
   case DT:
     h->bold -= h->bold > 0;
@@ -275,12 +282,12 @@ static void end(struct html *h, const struct element *e) {
     break;
   case BOLD:
     h->bold -= h->bold > 0;
-    out_bold(o, h->bold > 0);
+    out_bold(o, h->bold > 0 && !h->in_heading);
     break;
   case UL:
   case OL:
     h->list_depth -= h->list_depth > 0;
-    out_block(o, h->list_depth ? 1 : 2, "");
+    if (!h->cells) out_block(o, h->list_depth ? 1 : 2, "");
     break;
   case PRE:
     h->pre -= h->pre > 0;
@@ -288,8 +295,10 @@ static void end(struct html *h, const struct element *e) {
     break;
   case LI:
   case DD:
-  case LINE:
-    out_block(o, 1, "");
+    if (h->cells)
+      out_space(o);
+    else
+      out_block(o, 1, "");
     break;
   case TR:
     h->cells = 0;

@@ -20,7 +20,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -80,18 +79,6 @@ static void child_main(struct job *job, int data, pid_t server) {
   if (!rc) rc = read_document(job, &err);
   out_result(&job->out, rc, rc ? err.message : "");
   _exit(0);
-}
-
-long long job_read(struct job *job, uint64_t at, void *bytes, size_t n, struct err *err) {
-  size_t have = 0;
-  while (have < n) {
-    ssize_t got = pread(job->fd, (char *)bytes + have, n - have, (off_t)(at + have));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return err_errno(err, "cannot read"), -1;
-    if (got == 0) break;
-    have += (size_t)got;
-  }
-  return (long long)have;
 }
 
 /* ---- the server ---- */
@@ -251,17 +238,17 @@ int main(void) {
                     "of its own\n");
     return 2;
   }
-  struct job *job = calloc(1, sizeof *job);
+  struct job job = {0}; /* 32 KiB */
   struct progress *progress =
       mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (!job || progress == MAP_FAILED) return 1;
+  if (progress == MAP_FAILED) return 1;
   xmlInitParser();
   if (send(EXTRACT_CONTROL_FD, &hello, sizeof hello, MSG_NOSIGNAL) < 0) return 1;
-  while (receive(&job->request, fds)) {
-    job->fd = fds[0];
-    job->first_page = 1;
-    job->progress = progress;
-    serve(job, fds[1]);
+  while (receive(&job.request, fds)) {
+    job.fd = fds[0];
+    job.first_page = 1;
+    job.progress = progress;
+    serve(&job, fds[1]);
     close(fds[0]);
     close(fds[1]);
   }

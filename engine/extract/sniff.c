@@ -6,9 +6,11 @@
 #include "extract/worker.h"
 #include "text/encoding.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #define HEAD ((size_t)64 << 10)
 
@@ -145,4 +147,16 @@ int sniff_type(struct job *job, enum doc_type *type, struct err *err) {
   rc = n < 0 ? ERR_IO : decide(head, (size_t)n, job->request.extension, type, err);
   mem_free(head);
   return rc;
+}
+
+long long job_read(struct job *job, uint64_t at, void *bytes, size_t n, struct err *err) {
+  size_t have = 0;
+  while (have < n) {
+    ssize_t got = pread(job->fd, (char *)bytes + have, n - have, (off_t)(at + have));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return err_errno(err, "cannot read"), -1;
+    if (got == 0) break;
+    have += (size_t)got;
+  }
+  return (long long)have;
 }

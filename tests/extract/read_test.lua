@@ -164,6 +164,16 @@ test.case("HTML becomes Markdown-like text", function()
   end)
 end)
 
+test.case("tables keep a row on a line, whatever is in the cells", function()
+  test.with_dir(function(dir)
+    test.equal(html(dir, "<p>x<table><caption>C</caption><tr><td>a<br>b<td><p>c</p><p>d</p><td><ul><li>e<li>f</ul>"
+      .. "<tr><td><td>g</table>y"), "x\n\nC\n\na b | c d | - e - f\n| g\n\ny\n")
+    test.equal(html(dir, "<dl><dt>Term<dd>Meaning<dt>Other<dd>Thing</dl>"),
+      "**Term**\nMeaning\n\n**Other**\nThing\n")
+    test.equal(html(dir, "<h2>A <b>bold</b> head</h2><p><b>b</b>"), "## A bold head\n\n**b**\n")
+  end)
+end)
+
 test.case("the declared charset of a page is honoured", function()
   test.with_dir(function(dir)
     test.equal(html(dir, "<meta charset=windows-1251><p>\xCF\xF0\xE8\xE2\xE5\xF2"), "Привет\n")
