@@ -188,6 +188,7 @@ static const struct style *style_named(const struct docx *d, const char *id) {
 /* "heading 1" → 1, "Title" → 1, "List Bullet 2" → list */
 static void style_by_name(const char *name, struct style *s) {
   if (!strncasecmp(name, "heading", 7)) {
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): name is a string */
     const char *digit = name[7] == ' ' ? name + 8 : name + 7;
     if (*digit >= '1' && *digit <= '9') s->heading = *digit > '6' ? 6 : (unsigned)(*digit - '0');
   }

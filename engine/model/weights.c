@@ -514,8 +514,12 @@ int model_tensor_write(struct model *m, size_t i, const struct tensor *from, str
   if (rc) return rc;
   if (from->dtype == a->dtype)
     tensor_share(&same, from);
-  else if ((rc = tensor_convert(&same, from, a->dtype, err)))
-    return err_prefix(err, "%s", p->name);
+  else
+    rc = tensor_convert(&same, from, a->dtype, err);
+  if (rc) {
+    err_prefix(err, "%s", p->name);
+    return rc;
+  }
   rc = m->dev.copy_in(&m->dev, (char *)a->w + dtype_bytes(a->dtype, p->at), same.data,
                       tensor_bytes(&same), err);
   tensor_clear(&same);
