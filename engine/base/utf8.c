@@ -62,8 +62,13 @@ size_t utf8_check(const char *s, size_t n) {
 }
 
 size_t utf8_count(const char *s, size_t n) {
-  size_t count = 0;
-  for (size_t i = 0; i < n; i++) count += ((unsigned char)s[i] & 0xC0) != 0x80;
+  const uint64_t ones = 0x0101010101010101u;
+  size_t count = n, i = 0;
+  for (uint64_t w; n - i >= 8; i += 8) { /* continuations have bit 7 and not bit 6 */
+    memcpy(&w, s + i, 8);
+    count -= (size_t)(((w >> 7 & ~w >> 6 & ones) * ones) >> 56);
+  }
+  for (; i < n; i++) count -= ((unsigned char)s[i] & 0xC0) == 0x80;
   return count;
 }
 

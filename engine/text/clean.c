@@ -198,6 +198,17 @@ static const char *ligature(uint32_t c) {
   return letters[c - 0xfb00];
 }
 
+/* How many bytes at s, of n, are surely plain: eight at a time, each from 0x20 to 0x7E. */
+static size_t plain_bytes(const char *s, size_t n) {
+  const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+  size_t i = 0;
+  for (uint64_t w; n - i >= 8; i += 8) {
+    memcpy(&w, s + i, 8);
+    if ((w | (w + ones) | (w - 0x20 * ones)) & tops) break;
+  }
+  return i;
+}
+
 static void characters(struct pass *p, const struct clean_options *o) {
   const char *s = p->in;
   size_t n = p->n, from = 0, used, polled = 0;
@@ -209,6 +220,8 @@ static void characters(struct pass *p, const struct clean_options *o) {
       p->rc = cancel_check(p->err);
       polled = i;
     }
+    i += plain_bytes(s + i, n - i);
+    if (i == n) break;
     if (i < bad && !interest[(unsigned char)s[i]]) {
       i++;
       continue;
@@ -276,10 +289,23 @@ static void compose_cluster(struct pass *p, size_t from, size_t to) {
     buf_add(&p->out, bytes, n);
 }
 
+static size_t ascii_bytes(const char *s, size_t n) {
+  size_t i = 0;
+  for (uint64_t w; n - i >= 8; i += 8)
+    if (memcpy(&w, s + i, 8), w & 0x8080808080808080u) break;
+  return i;
+}
+
 static void compose(struct pass *p) {
   const char *s = p->in;
   size_t n = p->n, from = 0, i = 0, base = 0, used, polled = 0;
   while (i < n && !p->rc) {
+    size_t ascii = ascii_bytes(s + i, n - i);
+    if (ascii) {
+      i += ascii;
+      base = i - 1;
+      continue;
+    }
     if ((unsigned char)s[i] < 0xcc) { /* below U+0300: plain */
       base = i;
       i += (unsigned char)s[i] < 0x80 ? 1 : 2;
