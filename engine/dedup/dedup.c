@@ -133,8 +133,8 @@ void dedup_free(struct dedup *d) {
   sorter_free(d->sorter);
   buf_clear(&d->text);
   buf_clear(&d->sets);
-  file_replace_close(d->sets_file);
-  if (d->sets_map.data) {
+  if (d->sets_file) {
+    file_replace_close(d->sets_file);
     file_map_close(&d->sets_map);
     file_unlink(d->sets_path, NULL);
   }

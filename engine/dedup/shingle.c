@@ -15,7 +15,6 @@
 #include "dedup/shingle.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "base/rng.h"
 #include "base/utf8.h"
 
 #include <stdbool.h>
@@ -27,6 +26,19 @@
 #define SINGLE   0x40000000u
 #define MULTIPLY UINT64_C(0x9e3779b97f4a7c15)
 #define PRIME    UINT64_C(0xd6e8feb86659fd93)
+
+/* A bijection that spreads every bit over all (the finaliser of SplitMix64), here to be inlined. */
+static inline uint64_t mix(uint64_t v) {
+  v = (v ^ v >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+  v = (v ^ v >> 27) * UINT64_C(0x94d049bb133111eb);
+  return v ^ v >> 31;
+}
+
+/* The next character; ASCII without a call. */
+static inline uint32_t character(const char *s, size_t n, size_t *used) {
+  *used = 1;
+  return (unsigned char)*s < 0x80 ? (unsigned char)*s : utf8_decode(s, n, used);
+}
 
 struct shingle_table {
   uint32_t becomes[BMP];
@@ -101,7 +113,7 @@ struct words {
 static void skip_number(struct words *w) {
   bool point = false;
   for (size_t used; w->at < w->n; w->at += used) {
-    uint32_t c = utf8_decode(w->s + w->at, w->n - w->at, &used);
+    uint32_t c = character(w->s + w->at, w->n - w->at, &used);
     if (c < BMP && w->t->becomes[c] == '0') continue;
     bool digit_next = w->at + 1 < w->n && w->s[w->at + 1] >= '0' && w->s[w->at + 1] <= '9';
     if (c != '.' || point || !digit_next) break;
@@ -114,7 +126,7 @@ static bool next_word(struct words *w, uint64_t *hash) {
   uint64_t h = MULTIPLY;
   bool any = false;
   for (size_t used; w->at < w->n;) {
-    uint32_t c = utf8_decode(w->s + w->at, w->n - w->at, &used);
+    uint32_t c = character(w->s + w->at, w->n - w->at, &used);
     uint32_t to = c < BMP ? w->t->becomes[c] : c == UTF8_BAD ? 0 : simplify(c);
     if (to == 0 || (to != DROP && (to & SINGLE) && any)) {
       if (any) break;
@@ -129,7 +141,7 @@ static bool next_word(struct words *w, uint64_t *hash) {
     any = true;
     if (to & SINGLE) break;
   }
-  *hash = rng_mix(h);
+  *hash = mix(h);
   return any;
 }
 
@@ -158,9 +170,9 @@ int shingle_text(const struct shingle_table *t, const char *text, size_t n, unsi
     sum = sum * PRIME + hash;
     if (count >= k) sum -= ring[count % k] * top;
     ring[count % k] = hash;
-    if (++count >= k) rc = append(out, (uint32_t)rng_mix(sum), err);
+    if (++count >= k) rc = append(out, (uint32_t)mix(sum), err);
   }
-  if (!rc && count && count < k) rc = append(out, (uint32_t)rng_mix(sum), err);
+  if (!rc && count && count < k) rc = append(out, (uint32_t)mix(sum), err);
   return rc;
 }
 
@@ -168,8 +180,8 @@ size_t shingle_digest(const struct shingle_table *t, const char *text, size_t n,
   struct words w = {t, text, n, 0};
   uint64_t hash, a = 0, b = 0, count = 0;
   while (next_word(&w, &hash)) {
-    a = rng_mix(a * PRIME + hash);
-    b = rng_mix((b ^ hash) * MULTIPLY + 1);
+    a = mix(a * PRIME + hash);
+    b = mix((b ^ hash) * MULTIPLY + 1);
     count++;
   }
   const uint64_t all[] = {a, b, count};

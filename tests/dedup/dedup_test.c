@@ -359,6 +359,38 @@ static void threshold_is_kept(void) {
   buf_clear(&a), buf_clear(&b);
 }
 
+/* Pairs just above the threshold are found as often as the banding promises; just below, none is.
+ */
+static void recall(void) {
+  struct dedup_options o;
+  struct dedup *d;
+  struct err err;
+  struct dedup_facts f;
+  struct rng r;
+  struct buf head, b;
+  buf_init(&head), buf_init(&b);
+  rng_seed(&r, 40);
+  for (int below = 0; below < 2; below++) {
+    dedup_defaults(&o);
+    REQUIRE(dedup_new(&d, &o, &err) == 0);
+    int tail = below ? 23 : 21, pairs = 300; /* J = (196 - tail) / (196 + tail) */
+    for (int i = 0; i < pairs; i++) {
+      buf_reset(&head);
+      sentence(&r, &head, (size_t)(200 - tail));
+      for (int twin = 0; twin < 2; twin++) {
+        buf_reset(&b);
+        buf_add(&b, head.data, head.len);
+        sentence(&r, &b, (size_t)tail);
+        CHECK_INT(dedup_add(d, b.data, b.len, &err), 0);
+      }
+    }
+    CHECK_INT(dedup_finish(d, &f, &err), 0);
+    CHECK(below ? f.near == 0 : f.near >= 262); /* 280 expected, four standard deviations less */
+    dedup_free(d);
+  }
+  buf_clear(&head), buf_clear(&b);
+}
+
 static void lines_of_json(void) {
   struct dedup_options o;
   struct dedup *d;
@@ -482,6 +514,7 @@ int main(void) {
   TEST(same_with_less_memory_and_more_threads);
   TEST(edges);
   TEST(threshold_is_kept);
+  TEST(recall);
   TEST(lines_of_json);
   TEST(scopes_are_apart);
   TEST(misuse);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* libFuzzer entry for text/: any bytes are detected, decoded to valid UTF-8 (whole and by blocks,
+ * with the same result), cleaned with a map that tells the truth, and cut into spans of the text.
+ */
+#include "base/buf.h"
+#include "base/utf8.h"
+#include "text/chunk.h"
+#include "text/clean.h"
+#include "text/encoding.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void by_blocks(const char *s, size_t n, const char *name, size_t block, struct buf *out) {
+  struct encoding_decoder *d;
+  if (encoding_decoder_new(&d, name, NULL)) abort();
+  for (size_t at = 0; at < n; at += block)
+    encoding_decoder_feed(d, s + at, n - at < block ? n - at : block, false, out, NULL);
+  encoding_decoder_feed(d, s, 0, true, out, NULL);
+  encoding_decoder_free(d);
+}
+
+static void check_map(const struct run_map *m, const struct buf *in, const struct buf *out) {
+  size_t o = 0, i = 0;
+  for (size_t k = 0; k < m->n; k++) {
+    const struct run *r = &m->v[k];
+    if (r->out < o || r->in < i || r->out + r->len > out->len || r->in + r->len > in->len) abort();
+    if (memcmp(out->data + r->out, in->data + r->in, r->len)) abort();
+    o = r->out + r->len, i = r->in + r->len;
+  }
+}
+
+static void chunk(const struct buf *text, unsigned seed) {
+  struct chunk_options o;
+  struct chunks c = {0};
+  chunk_defaults(&o);
+  o.size = 1 + seed % 50;
+  o.overlap = seed / 50 % o.size;
+  o.keep = seed & 1;
+  o.style = seed & 2 ? CHUNK_PYTHON : CHUNK_JAVASCRIPT;
+  if (chunk_characters(text->data, text->len, &o, &c, NULL)) abort();
+  for (size_t k = 0; k < c.n; k++) {
+    if (c.v[k].start >= c.v[k].end || c.v[k].end > text->len) abort();
+    if (k && c.v[k].start < c.v[k - 1].start) abort();
+    if (utf8_floor(text->data, text->len, c.v[k].start) != c.v[k].start) abort();
+    if (o.keep && utf8_count(text->data + c.v[k].start, c.v[k].end - c.v[k].start) > o.size)
+      abort();
+  }
+  chunks_clear(&c);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  struct encoding e;
+  struct buf whole, parts, clean;
+  struct run_map map = {0};
+  struct clean_options o;
+  if (size < 3) return 0;
+  unsigned seed = data[0] | (unsigned)data[1] << 8;
+  const char *s = (const char *)data + 2;
+  size_t n = size - 2;
+  buf_init(&whole), buf_init(&parts), buf_init(&clean);
+  if (encoding_detect(s, n, &e, NULL)) abort();
+  if (encoding_to_utf8(s, n, e.name, &whole, NULL, NULL)) abort();
+  if (utf8_check(whole.data ? whole.data : "", whole.len) != whole.len) abort();
+  by_blocks(s, n, e.name, 1 + seed % 17, &parts);
+  if (whole.len != parts.len || (whole.len && memcmp(whole.data, parts.data, whole.len))) abort();
+  clean_defaults(&o);
+  o.dehyphenate = seed & 1;
+  o.nfc = seed & 4;
+  if (clean_text(whole.data, whole.len, &o, &clean, &map, NULL)) abort();
+  check_map(&map, &whole, &clean);
+  if (clean.len) chunk(&clean, seed);
+  run_map_clear(&map);
+  buf_clear(&whole), buf_clear(&parts), buf_clear(&clean);
+  return 0;
+}
