@@ -8,6 +8,7 @@
  *   paragraphs a blank line where the distance to the line above is larger than usual, or where a
  *              sentence ends above and the line is indented, or the line above is short
  *   tables     pieces side by side on one line are joined by " | "
+ *   lists      "- " for a bullet, wherever it was drawn
  *   bold       "**…**", from the font's name
  *   numbers    a page's number alone at its top or bottom is left out
  *   headings   "# ", "## " before a short line in larger type, or one that alone is bold
@@ -70,6 +71,7 @@ struct line {
   float top, bottom, left, right, size;
   bool bold; /* all of it */
   bool heading, cells;
+  bool item; /* of a list */
 };
 
 struct page {
@@ -77,11 +79,14 @@ struct page {
   size_t count;
   struct line *lines;
   size_t line_count;
+  size_t *marks; /* glyphs: bullets that stand apart from their text */
+  size_t mark_count;
 };
 
 static void page_clear(struct page *p) {
   mem_free(p->glyphs);
   mem_free(p->lines);
+  mem_free(p->marks);
   *p = (struct page){0};
 }
 
@@ -161,22 +166,62 @@ static void measure_line(const struct page *p, struct line *l) {
   }
 }
 
+static bool is_bullet(uint32_t c) {
+  return c == 0x2022 || c == 0x2023 || c == 0x2043 || c == 0x2219 || c == 0x25AA || c == 0x25AB ||
+         c == 0x25CF || c == 0x25E6 || c == 0xF0B7;
+}
+
+static void skip_spaces(const struct page *p, struct line *l) {
+  while (l->to > l->from && p->glyphs[l->to - 1].c == ' ') l->to--;
+  while (l->from < l->to && p->glyphs[l->from].c == ' ') l->from++;
+}
+
+/* Bullets come off the front of their line; a line of nothing else only leaves marks. */
+static void take_bullets(struct page *p, struct line *l) {
+  size_t i = l->from;
+  while (i < l->to && (is_bullet(p->glyphs[i].c) || p->glyphs[i].c == ' ')) i++;
+  if (i == l->to)
+    for (size_t k = l->from; k < i; k++)
+      if (is_bullet(p->glyphs[k].c)) p->marks[p->mark_count++] = k;
+  l->item = i > l->from && i < l->to;
+  l->from = i;
+}
+
+/* A mark belongs to the nearest line to its right at its height. */
+static void place_marks(struct page *p) {
+  for (size_t m = 0; m < p->mark_count; m++) {
+    const struct glyph *g = &p->glyphs[p->marks[m]];
+    struct line *best = NULL;
+    float middle = (g->y1 + g->y2) / 2;
+    for (struct line *l = p->lines; l < p->lines + p->line_count; l++)
+      if (middle > l->top && middle < l->bottom && l->left > g->x1 &&
+          (!best || l->left < best->left))
+        best = l;
+    if (best) best->item = true;
+  }
+}
+
 static int split_lines(struct page *p, struct err *err) {
-  size_t count = 1, from = 0;
-  for (size_t i = 0; i < p->count; i++) count += p->glyphs[i].c == '\n';
+  size_t count = 1, marks = 1, from = 0;
+  for (size_t i = 0; i < p->count; i++) {
+    count += p->glyphs[i].c == '\n';
+    marks += is_bullet(p->glyphs[i].c);
+  }
   p->lines = mem_zeros(count, sizeof *p->lines);
-  if (!p->lines) return err_nomem(err, count * sizeof *p->lines, "a page's lines");
+  p->marks = mem_zeros(marks, sizeof *p->marks);
+  if (!p->lines || !p->marks) return err_nomem(err, count * sizeof *p->lines, "a page's lines");
   for (size_t i = 0; i <= p->count; i++) {
     if (i < p->count && p->glyphs[i].c != '\n') continue;
     struct line *l = &p->lines[p->line_count];
     *l = (struct line){.from = from, .to = i};
     from = i + 1;
-    while (l->to > l->from && p->glyphs[l->to - 1].c == ' ') l->to--;
-    while (l->from < l->to && p->glyphs[l->from].c == ' ') l->from++;
+    skip_spaces(p, l);
+    take_bullets(p, l);
     if (l->from == l->to) continue;
     measure_line(p, l);
     p->line_count++;
   }
+  place_marks(p);
   return 0;
 }
 
@@ -273,7 +318,7 @@ static void find_headings(struct page *p, const struct style *s) {
     struct line *l = &p->lines[i];
     const struct line *above = i ? l - 1 : NULL, *below = i + 1 < p->line_count ? l + 1 : NULL;
     uint32_t last = last_of(p, l);
-    if (s->body <= 0 || l->to - l->from > HEADING_MAX) continue;
+    if (s->body <= 0 || l->item || l->to - l->from > HEADING_MAX) continue;
     bool larger = l->size >= s->body * HEADING_RATIO;
     bool alone = l->bold && below && !(above && above->bold) && !below->bold &&
                  !is_beside(below, l) && !(above && is_beside(l, above));
@@ -286,11 +331,14 @@ static bool begins_sentence(uint32_t c) {
   return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '"' || c == '(' || c >= 0xC0;
 }
 
+static bool ends_sentence(uint32_t c) {
+  return c == '.' || c == '!' || c == '?' || c == ':' || c == '"' || c == 0x201D;
+}
+
 /* Does a paragraph end with the line above, and another begin? */
 static bool begins_paragraph(const struct page *p, const struct line *l, const struct line *above,
                              const struct style *s) {
-  uint32_t last = last_of(p, above);
-  bool sentence = last == '.' || last == '!' || last == '?' || last == ':' || last == 0x201D;
+  bool sentence = ends_sentence(last_of(p, above));
   float indent = l->left - above->left;
   if (!sentence || !begins_sentence(p->glyphs[l->from].c)) return false;
   if (indent > 0.4f * s->body && indent < 5 * s->body) return true;
@@ -302,7 +350,10 @@ static bool begins_block(const struct page *p, size_t i, const struct style *s) 
   const struct line *l = &p->lines[i], *above = &p->lines[i - 1];
   float distance = l->bottom - above->bottom;
   if (l->heading != above->heading) return true;
-  if (l->heading) return fabsf(l->size - above->size) > 0.5f || distance > 2 * l->size;
+  if (l->heading) /* a heading that runs on filled its line */
+    return fabsf(l->size - above->size) > 0.5f || distance > 1.6f * l->size ||
+           above->right - above->left < s->width * SHORT_RATIO;
+  if (l->item) return true;
   if (l->cells && above->cells) return distance > 3 * l->size;
   if (distance > 0 && s->step > 0 && distance > s->step * GAP_RATIO) return true;
   return begins_paragraph(p, l, above, s);
@@ -330,15 +381,25 @@ static void write_line(const struct page *p, const struct line *l, struct buf *o
 }
 
 static void write_page(const struct page *p, const struct style *s, struct buf *out) {
+  bool in_list = false;
   for (size_t i = 0; i < p->line_count; i++) {
     const struct line *l = &p->lines[i];
     bool beside = i > 0 && is_beside(l, l - 1);
     bool begins = i == 0 || (!beside && begins_block(p, i, s));
-    if (i > 0) buf_adds(out, beside ? " | " : begins ? "\n\n" : l->heading ? " " : "\n");
+    bool next_item = l->item && in_list;
+    if (i > 0 && beside)
+      buf_adds(out, " | ");
+    else if (i > 0)
+      buf_adds(out, begins && !next_item ? "\n\n" : l->heading ? " " : "\n");
+    if (begins) in_list = l->item;
+    if (l->item && begins) buf_adds(out, "- ");
     if (l->heading && begins) buf_adds(out, l->size >= s->body * TITLE_RATIO ? "# " : "## ");
     write_line(p, l, out);
   }
-  if (p->line_count) buf_adds(out, "\n\n");
+  if (p->line_count == 0) return;
+  const struct line *last = &p->lines[p->line_count - 1]; /* a sentence may go on overleaf */
+  bool open = !last->heading && !last->cells && !ends_sentence(last_of(p, last));
+  buf_adds(out, open ? "\n" : "\n\n");
 }
 
 /* ---- the document ---- */

@@ -331,17 +331,17 @@ static void pdf_three(struct pdf *p, const char *middle, const char *resources) 
              "/Resources<</Font<</F1 3 0 R>>%s>>>>",
              5 + 2 * i, resources);
     pdf_object(p, page);
-    pdf_stream(p, "", i == 0 ? SAYING("first") : i == 2 ? SAYING("third") : middle);
+    pdf_stream(p, "", i == 0 ? SAYING("first.") : i == 2 ? SAYING("third.") : middle);
   }
 }
 
 static void a_good_pdf(void) {
   struct pdf p;
-  pdf_three(&p, SAYING("second \\(2\\)"), "");
+  pdf_three(&p, SAYING("second \\(2\\)."), "");
   pdf_end(&p);
   struct outcome o = read_bytes("good.pdf", p.b.data, p.b.len, NULL);
   CHECK_STR(o.message, "");
-  CHECK_STR(o.text.data, "first\n\nsecond (2)\n\nthird\n\n");
+  CHECK_STR(o.text.data, "first.\n\nsecond (2).\n\nthird.\n\n");
   CHECK_INT(o.pages, 3);
   forget(&o);
   buf_clear(&p.b);
@@ -365,7 +365,7 @@ static void a_page_that_never_ends(void) {
   pdf_end(&p);
   struct outcome o = read_bytes("stuck.pdf", p.b.data, p.b.len, &options);
   CHECK_STR(o.message, "");
-  CHECK_STR(o.text.data, "first\n\nthird\n\n");
+  CHECK_STR(o.text.data, "first.\n\nthird.\n\n");
   if (!strstr(o.notes.data, "page 2 skipped: more than 1 s of CPU time"))
     test_fail(__FILE__, __LINE__, "notes: %s", o.notes.data);
   forget(&o);
