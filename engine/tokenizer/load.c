@@ -207,7 +207,8 @@ static int load_added_token(struct loader *l, json_id v) {
   const char *s = rc ? NULL : text(l, content, &token.n, &rc);
   if (!s) return rc;
   uint32_t known = vocab_find(&l->t->vocab, s, token.n);
-  if (known != token.id && (rc = vocab_add(&l->t->vocab, s, token.n, token.id, l->err))) return rc;
+  token.in_vocab = known == token.id;
+  if (!token.in_vocab && (rc = vocab_add(&l->t->vocab, s, token.n, token.id, l->err))) return rc;
   return added_add(&l->t->added, &token, l->err);
 }
 

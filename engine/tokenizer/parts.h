@@ -19,9 +19,21 @@
 /* ---- classes.c ---- */
 
 enum { CLASS_LETTER = 1, CLASS_NUMBER = 2, CLASS_SPACE = 4, CLASS_WORD = 8 };
-unsigned class_of(uint32_t c); /* of a character below 0x110000; CLASS_WORD may be added to any */
-/* The character at s (n ≥ 1): its class, and in *used its bytes. Malformed: 0 and one byte. */
-unsigned class_at(const char *s, size_t n, size_t *used);
+/* Of a character below 0x110000; CLASS_WORD may be added to any. */
+unsigned class_of(uint32_t c);
+/* The classes of the bytes below 0x80; the others have CLASS_WIDE. */
+enum { CLASS_WIDE = 16 };
+extern const uint8_t class_byte[256];
+/* A character of more than one byte at s (n ≥ 1): its class, and in *used its bytes. Malformed: 0
+ * and one byte. */
+unsigned class_wide(const char *s, size_t n, size_t *used);
+
+/* The character at s (n ≥ 1), of any kind. */
+static inline unsigned class_at(const char *s, size_t n, size_t *used) {
+  unsigned k = class_byte[(unsigned char)*s];
+  *used = 1;
+  return k & CLASS_WIDE ? class_wide(s, n, used) : k;
+}
 
 /* ---- scan.c ---- a scanner gives the end of the word that begins at `at` < n; always > at. */
 

@@ -38,12 +38,16 @@ static void put_token(const struct tokenizer *t, uint32_t id, struct buf *out) {
   json_put_string(out, s, n);
 }
 
-/* Added tokens belong to the vocabulary too: so it is when the reference trains, and a loader that
- * looks at the vocabulary alone then finds every id. */
+/* Added tokens that the model's vocabulary lacked stay out of it. */
 static void put_vocab(const struct tokenizer *t, struct buf *out) {
+  const struct added *added = &t->added;
+  size_t next = 0; /* the first added token whose id is not below this one */
   bool begun = false;
   for (size_t id = 0; id < t->vocab.size; id++) {
-    if (t->vocab.len[id] == TOKENIZER_NONE) continue;
+    bool inside = t->vocab.len[id] != TOKENIZER_NONE;
+    for (; next < added->count && added->list[next].id == id; next++)
+      inside = inside && added->list[next].in_vocab;
+    if (!inside) continue;
     buf_adds(out, begun ? ",\n      " : "\n      ");
     put_token(t, (uint32_t)id, out);
     buf_addf(out, ": %zu", id);

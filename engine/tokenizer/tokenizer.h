@@ -125,6 +125,7 @@ struct tokenizer_added {
   const char *content; /* not zero-terminated */
   size_t n;
   bool special, single_word, lstrip, rstrip, normalized;
+  bool in_vocab; /* the model's vocabulary has it too */
 };
 size_t tokenizer_added_count(const struct tokenizer *t);
 void tokenizer_added_at(const struct tokenizer *t, size_t i, struct tokenizer_added *out);

@@ -221,7 +221,8 @@ static int add_specials(struct tokenizer_train *tr, struct err *err) {
   const char *s = tr->special.data;
   int rc = 0;
   for (size_t i = 0; i < tr->options.special_count && !rc; i++, s += strlen(s) + 1) {
-    struct tokenizer_added token = {.id = (uint32_t)i, .n = strlen(s), .special = true};
+    struct tokenizer_added token = {
+        .id = (uint32_t)i, .n = strlen(s), .special = true, .in_vocab = true};
     if (!token.n) return err_set(err, ERR_MISUSE, "special token %zu is empty", i + 1);
     rc = vocab_add(&t->vocab, s, token.n, token.id, err);
     if (!rc) rc = added_add(&t->added, &token, err);

@@ -11,6 +11,7 @@
 #include "base/pool.h"
 #include "base/rng.h"
 #include "base/utf8.h"
+#include "tokenizer/parts.h"
 #include "tokenizer/tokenizer.h"
 
 #include <stdlib.h>
@@ -309,7 +310,20 @@ static void a_work_belongs_to_one_tokenizer(void) {
   tokenizer_free(b);
 }
 
+static void both_tables_of_classes_agree(void) {
+  char s[4];
+  size_t used;
+  for (uint32_t c = 0; c < 0x110000; c++) {
+    if (c >= 0xD800 && c < 0xE000) continue;
+    size_t n = utf8_encode(c, s);
+    if (class_at(s, n, &used) == class_of(c) && used == n) continue;
+    test_fail(__FILE__, __LINE__, "U+%04X", c);
+    return;
+  }
+}
+
 int main(void) {
+  TEST(both_tables_of_classes_agree);
   TEST(hostile_files_are_refused_by_name);
   TEST(other_kinds_are_refused_by_name);
   TEST(every_cut_of_a_file_is_refused);
