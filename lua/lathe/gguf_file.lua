@@ -1,0 +1,350 @@
+-- SPDX-License-Identifier: MIT
+-- From a Hugging Face folder to a GGUF file that llama.cpp and Ollama run.
+--
+-- Names: model.layers.N.self_attn.q_proj → blk.N.attn_q and so on; a tied head has no tensor of its own.
+-- llama.cpp turns neighbouring pairs where Hugging Face turns halves, so the rows of q and k are
+-- reordered within each head. One-dimensional tensors stay F32. Rows that are not whole blocks of the type
+-- fall back to F16, as llama.cpp's own converter does; they are counted.
+--
+-- Sources: ggml's docs/gguf.md; the key and tensor names are those llama.cpp reads.
+
+local file = require "engine.file"
+local gguf = require "engine.gguf"
+local hf = require "lathe.hf"
+local json = require "engine.json"
+local safetensors = require "engine.safetensors"
+
+local M = {}
+
+-- type → { element type of matrices, general.file_type }
+local TYPES = { F32 = { "f32", 0 }, F16 = { "f16", 1 }, Q8_0 = { "q8_0", 7 }, BF16 = { "bf16", 32 } }
+local BLOCK = { q8_0 = 32 }
+
+-- Token types of GGUF.
+local NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
+
+-- What llama.cpp calls a pre-tokenizer, by the pattern that it splits with.
+local PATTERNS = {
+  ["(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+"
+    .. "|\\s+(?!\\S)|\\s+"] = "llama-bpe",
+  ["(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+"
+    .. "|\\s+(?!\\S)|\\s+"] = "qwen2",
+}
+
+local LAYER = {
+  ["self_attn.q_proj"] = "attn_q", ["self_attn.k_proj"] = "attn_k", ["self_attn.v_proj"] = "attn_v",
+  ["self_attn.o_proj"] = "attn_output", ["mlp.gate_proj"] = "ffn_gate", ["mlp.up_proj"] = "ffn_up",
+  ["mlp.down_proj"] = "ffn_down", ["input_layernorm"] = "attn_norm", ["post_attention_layernorm"] = "ffn_norm",
+}
+
+local function unsupported(message) return nil, message, "unsupported" end
+
+local function type_of(name)
+  local key = type(name) == "string" and name:upper() or ""
+  if not TYPES[key] then
+    return unsupported(("GGUF type '%s' is not written yet; F32, F16, BF16 and Q8_0 are"):format(tostring(name)))
+  end
+  return key
+end
+
+-- ---- tensors ----
+
+-- The tensors of the file, in order: { name, source, dtype, shape, heads }.
+local function tensor_list(c)
+  local list = {}
+  local function add(name, source, shape, heads)
+    list[#list + 1] = { name = name .. ".weight", source = source .. ".weight", shape = shape, heads = heads }
+  end
+  local q, kv = c.num_attention_heads * c.head_dim, c.num_key_value_heads * c.head_dim
+  local shapes = {
+    ["self_attn.q_proj"] = { q, c.hidden_size }, ["self_attn.k_proj"] = { kv, c.hidden_size },
+    ["self_attn.v_proj"] = { kv, c.hidden_size }, ["self_attn.o_proj"] = { c.hidden_size, q },
+    ["mlp.gate_proj"] = { c.intermediate_size, c.hidden_size },
+    ["mlp.up_proj"] = { c.intermediate_size, c.hidden_size },
+    ["mlp.down_proj"] = { c.hidden_size, c.intermediate_size }, ["input_layernorm"] = { c.hidden_size },
+    ["post_attention_layernorm"] = { c.hidden_size },
+  }
+  local order = { "input_layernorm", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+    "post_attention_layernorm", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj" }
+  add("token_embd", "model.embed_tokens", { c.vocab_size, c.hidden_size })
+  for i = 0, c.num_hidden_layers - 1 do
+    for _, name in ipairs(order) do
+      local heads = name == "self_attn.q_proj" and c.num_attention_heads
+        or name == "self_attn.k_proj" and c.num_key_value_heads or nil
+      add(("blk.%d.%s"):format(i, LAYER[name]), ("model.layers.%d.%s"):format(i, name), shapes[name], heads)
+    end
+  end
+  add("output_norm", "model.norm", { c.hidden_size })
+  if not c.tie_word_embeddings then add("output", "lm_head", { c.vocab_size, c.hidden_size }) end
+  return list
+end
+
+-- Fills in the element types; returns how many matrices fell back.
+local function choose_types(list, key)
+  local fallback = 0
+  for _, t in ipairs(list) do
+    t.dtype = #t.shape == 1 and "f32" or TYPES[key][1]
+    local block = BLOCK[t.dtype]
+    if block and t.shape[#t.shape] % block ~= 0 then
+      t.dtype, fallback = "f16", fallback + 1
+    end
+  end
+  return fallback
+end
+
+local function same_shape(a, b)
+  if #a ~= #b then return false end
+  for i = 1, #a do if a[i] ~= b[i] then return false end end
+  return true
+end
+
+-- Every tensor is there, has the shape that the config says, and none is left over.
+local function check_weights(list, weights, c)
+  local known = {}
+  for _, t in ipairs(list) do
+    local info = weights:info(t.source)
+    known[t.source] = true
+    if not info then return nil, ("the weights lack '%s'"):format(t.source), "mismatch" end
+    if not same_shape(info.shape, t.shape) then
+      return nil, ("'%s' is [%s], config.json makes it [%s]"):format(t.source, table.concat(info.shape, ", "),
+        table.concat(t.shape, ", ")), "mismatch"
+    end
+    if not info.dtype or not info.dtype:find "f" then
+      return unsupported(("'%s' is of type %s"):format(t.source, info.type))
+    end
+  end
+  for _, name in ipairs(weights:names()) do
+    local harmless = name:find "%.rotary_emb%.inv_freq$" or (c.tie_word_embeddings and name == "lm_head.weight")
+    if not known[name] and not harmless then
+      return unsupported(("the weights hold '%s', which a Llama model does not have"):format(name))
+    end
+  end
+  return true
+end
+
+-- ---- tokenizer ----
+
+-- The name of the pre-tokenizer, from tokenizer.json.
+local function pre_name(t)
+  local pre = t.pre_tokenizer
+  if pre == nil or pre == json.null then return unsupported "tokenizer.json has no pre-tokenizer" end
+  if pre.type == "ByteLevel" and pre.use_regex ~= false and pre.add_prefix_space ~= true then return "gpt-2" end
+  if pre.type == "Sequence" then
+    local split, bytes = pre.pretokenizers[1], pre.pretokenizers[2]
+    if split and bytes and split.type == "Split" and bytes.type == "ByteLevel" and bytes.add_prefix_space ~= true
+      and type(split.pattern) == "table" and PATTERNS[split.pattern.Regex] then
+      return PATTERNS[split.pattern.Regex]
+    end
+  end
+  return unsupported(("llama.cpp has no name for this pre-tokenizer (%s): it would cut text otherwise"):format(
+    tostring(pre.type)))
+end
+
+local function merges_of(t)
+  local out = {}
+  for i, m in ipairs(t.model.merges or {}) do
+    out[i] = type(m) == "table" and m[1] .. " " .. m[2] or m
+  end
+  return out
+end
+
+local function token_lists(tok, size)
+  local tokens, kinds, added = {}, {}, {}
+  for _, a in ipairs(tok.json.added_tokens or {}) do added[a.id] = a.special and CONTROL or USER_DEFINED end
+  for id = 0, size - 1 do
+    local token = tok.tokens[id]
+    tokens[id + 1] = token or ("[PAD%d]"):format(id)
+    kinds[id + 1] = not token and UNUSED or added[id] or NORMAL
+  end
+  return tokens, kinds
+end
+
+local function check_tokenizer(tok, c)
+  if tok.json.model.type ~= "BPE" or tok.json.model.byte_fallback == true then
+    return unsupported(("tokenizers of the kind %s are not exported yet; byte-level BPE is"):format(
+      tostring(tok.json.model.type)))
+  end
+  local normalizer = tok.json.normalizer
+  if normalizer ~= nil and normalizer ~= json.null then
+    return unsupported(("the tokenizer normalises text (%s), which llama.cpp would not"):format(
+      tostring(normalizer.type)))
+  end
+  if tok.size > c.vocab_size then
+    return nil, ("the tokenizer has ids up to %d, the model only %d"):format(tok.size - 1, c.vocab_size), "mismatch"
+  end
+  return pre_name(tok.json)
+end
+
+-- Ids of the end tokens: tokenizer_config.json, else config.json.
+local function special_ids(tok, config)
+  local function one(v)
+    if type(v) == "table" then v = v[1] end
+    return math.type(v) == "integer" and v or nil
+  end
+  return { bos = tok.bos or one(config.bos_token_id), eos = tok.eos or one(config.eos_token_id),
+    pad = tok.pad or one(config.pad_token_id) }
+end
+
+-- ---- metadata ----
+
+local function architecture_keys(c, name, key)
+  local keys = {
+    { "general.architecture", "string", "llama" }, { "general.type", "string", "model" },
+    { "general.name", "string", name }, { "general.file_type", "u32", TYPES[key][2] },
+    { "general.quantization_version", "u32", 2 },
+    { "llama.vocab_size", "u32", c.vocab_size }, { "llama.context_length", "u32", c.max_position_embeddings },
+    { "llama.embedding_length", "u32", c.hidden_size }, { "llama.block_count", "u32", c.num_hidden_layers },
+    { "llama.feed_forward_length", "u32", c.intermediate_size },
+    { "llama.attention.head_count", "u32", c.num_attention_heads },
+    { "llama.attention.head_count_kv", "u32", c.num_key_value_heads },
+    { "llama.attention.key_length", "u32", c.head_dim }, { "llama.attention.value_length", "u32", c.head_dim },
+    { "llama.attention.layer_norm_rms_epsilon", "f32", c.rms_norm_eps },
+    { "llama.rope.dimension_count", "u32", c.head_dim }, { "llama.rope.freq_base", "f32", c.rope_theta },
+  }
+  return keys
+end
+
+local function tokenizer_keys(tok, config, c, pre)
+  local tokens, kinds = token_lists(tok, c.vocab_size)
+  local ids = special_ids(tok, config)
+  local keys = {
+    { "tokenizer.ggml.model", "string", "gpt2" }, { "tokenizer.ggml.pre", "string", pre },
+    { "tokenizer.ggml.tokens", "[string]", tokens }, { "tokenizer.ggml.token_type", "[i32]", kinds },
+    { "tokenizer.ggml.merges", "[string]", merges_of(tok.json) },
+  }
+  local function add(key, kind, value)
+    if value ~= nil then keys[#keys + 1] = { "tokenizer." .. key, kind, value } end
+  end
+  -- llama.cpp's own guess for a missing BOS is id 11 of GPT-2, so one is always named; add_bos_token
+  -- says whether it is used.
+  add("ggml.bos_token_id", "u32", ids.bos or ids.pad or ids.eos)
+  add("ggml.eos_token_id", "u32", ids.eos)
+  add("ggml.padding_token_id", "u32", ids.pad)
+  add("ggml.add_bos_token", "bool", ids.bos ~= nil and tok.add_bos)
+  add("ggml.add_space_prefix", "bool", false)
+  add("chat_template", "string", tok.chat_template)
+  return keys
+end
+
+-- ---- the file ----
+
+local function load(folder)
+  local config, message, code = hf.config(folder)
+  if not config then return nil, message, code end
+  local c
+  c, message, code = hf.describe(config, folder .. "/config.json")
+  if not c then return nil, message, code end
+  local tok
+  tok, message, code = hf.tokenizer(folder)
+  if not tok then return nil, message, code end
+  local pre
+  pre, message, code = check_tokenizer(tok, c)
+  if not pre then return nil, message, code end
+  return { config = config, shape = c, tokenizer = tok, pre = pre }
+end
+
+local function declare(w, keys, list)
+  for _, k in ipairs(keys) do
+    local fine, message, code = w:set(k[1], k[2], k[3])
+    if not fine then return nil, message, code end
+  end
+  for _, t in ipairs(list) do
+    local fine, message, code = w:tensor(t.name, t.dtype, t.shape)
+    if not fine then return nil, message, code end
+  end
+  return true
+end
+
+local function copy(w, list, weights, progress)
+  for i, t in ipairs(list) do
+    local fine, message, code = w:copy(weights, t.source, t.heads)
+    if not fine then return nil, message, code end
+    if progress then progress(i, #list, "tensors") end
+  end
+  return true
+end
+
+local function write(model, weights, path, key, options)
+  local list = tensor_list(model.shape)
+  local fallback = choose_types(list, key)
+  local fine, message, code = check_weights(list, weights, model.shape)
+  if not fine then return nil, message, code end
+  local w <close>, why, kind = gguf.create(path)
+  if not w then return nil, why, kind end
+  local keys = architecture_keys(model.shape, options.name or "model", key)
+  for _, k in ipairs(tokenizer_keys(model.tokenizer, model.config, model.shape, model.pre)) do keys[#keys + 1] = k end
+  fine, message, code = declare(w, keys, list)
+  if fine then fine, message, code = copy(w, list, weights, options.progress) end
+  if fine then fine, message, code = w:commit() end
+  if not fine then return nil, message, code end
+  return { tensors = #list, fallback = fallback, type = key, bytes = file.stat(path).size }
+end
+
+--- Writes a model folder as one GGUF file.
+-- @param folder string: config.json, safetensors, tokenizer files
+-- @param path string: the file
+-- @param type string: "F32", "F16", "BF16" or "Q8_0"; case does not matter
+-- @param options table: optional { name = general.name, progress = function(done, total, unit) }
+-- @return table: { bytes, tensors, type, fallback = matrices that could not have the type and are F16 }
+-- @error not_found, format, unsupported, mismatch, io, cancelled
+-- @example require("lathe.gguf_file").write("merged", "model.gguf", "F16")
+function M.write(folder, path, type, options)
+  local key, message, code = type_of(type)
+  if not key then return nil, message, code end
+  local model
+  model, message, code = load(folder)
+  if not model then return nil, message, code end
+  local weights <close>, why, kind = safetensors.open(folder)
+  if not weights then return nil, why, kind end
+  return write(model, weights, path, key, options or {})
+end
+
+-- What a model folder, or a config and a tokenizer folder, come to.
+local function take(what)
+  if type(what) == "string" then return load(what) end
+  local config = what.config
+  if config.model_type == nil then -- as engine.model.new takes it
+    local full = { model_type = "llama" }
+    for k, v in pairs(config) do full[k] = v end
+    config = full
+  end
+  local c, message, code = hf.describe(config, "the model's config")
+  if not c then return nil, message, code end
+  local model = { config = config, shape = c }
+  if what.tokenizer then
+    model.tokenizer, message, code = hf.tokenizer(what.tokenizer)
+    if not model.tokenizer then return nil, message, code end
+    model.pre, message, code = check_tokenizer(model.tokenizer, c)
+    if not model.pre then return nil, message, code end
+  end
+  return model
+end
+
+--- Whether a model can be exported, without writing anything; see lathe.hf.check_export.
+-- @param what string|table: a model folder; or { config, tokenizer = folder }
+-- @param types string|table: optional; the types wanted
+-- @return table: list of notes
+-- @error unsupported, mismatch, not_found, format
+-- @example require("lathe.gguf_file").check("base", "Q8_0")
+function M.check(what, types)
+  local model, message, code = take(what)
+  if not model then return nil, message, code end
+  local notes = {}
+  for _, name in ipairs(type(types) == "table" and types or { types }) do
+    local key
+    key, message, code = type_of(name)
+    if not key then return nil, message, code end
+    local fallback = choose_types(tensor_list(model.shape), key)
+    if fallback > 0 then
+      notes[#notes + 1] = ("%s: %d matrices have rows that are not whole blocks and will be F16"):format(key, fallback)
+    end
+  end
+  local tok = model.tokenizer
+  if tok and not tok.chat_template then notes[#notes + 1] = "the tokenizer has no chat template" end
+  if tok and not (tok.eos or special_ids(tok, model.config).eos) then
+    notes[#notes + 1] = "no end token is named: answers will not stop"
+  end
+  return notes
+end
+
+return M

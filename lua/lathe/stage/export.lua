@@ -1,0 +1,72 @@
+-- SPDX-License-Identifier: MIT
+-- Export: writes a model as GGUF, once for each type asked for: NAME-TYPE.gguf.
+
+local hf = require "lathe.hf"
+
+local M = {
+  name = "export",
+  version = 1,
+  kind = "artifact",
+  publishes = "gguf",
+  summary = "Writes a model folder as GGUF files for llama.cpp and Ollama.",
+  options = {
+    model = { type = "string", default = "model", help = "the artifact, or a folder, with the model" },
+    gguf = { type = "any", default = { "F16" }, help = "F32, F16, BF16 or Q8_0, or a list of them" },
+    name = { type = "string", default = "model", help = "general.name, and the beginning of the files' names" },
+  },
+}
+
+local function is_folder(name) return name:find("/", 1, true) ~= nil end
+
+--- The artifacts that are used: the model, unless it is a folder.
+function M.uses(options)
+  local model = options.model or "model"
+  return is_folder(model) and {} or { model }
+end
+
+local function types(options)
+  local list = options.gguf
+  if type(list) ~= "table" then list = { list } end
+  return list
+end
+
+local KNOWN = { F32 = true, F16 = true, BF16 = true, Q8_0 = true }
+
+--- Refuses types that are not written, and names that are no file names.
+function M.check(options)
+  for _, name in ipairs(types(options)) do
+    if type(name) ~= "string" or not KNOWN[name:upper()] then
+      return nil, ("gguf: type '%s' is not written yet; F32, F16, BF16 and Q8_0 are"):format(tostring(name))
+    end
+  end
+  if #types(options) == 0 then return nil, "gguf: name at least one type" end
+  if options.name and not options.name:find "^[%w][%w._-]*$" then
+    return nil, "name: letters, digits, '.', '_' and '-' only"
+  end
+  return true
+end
+
+local function folder(ctx, name)
+  if not is_folder(name) then return ctx.artifact(name) end
+  return name:sub(1, 1) == "/" and name or ctx.root .. "/" .. name
+end
+
+--- Writes the files.
+function M.make(_, ctx)
+  local o, facts = ctx.options, { files = {} }
+  local source = folder(ctx, o.model)
+  for _, kind in ipairs(types(o)) do
+    local name = ("%s-%s.gguf"):format(o.name, kind:upper())
+    local made, message, code = hf.to_gguf(source, ctx.dir .. "/" .. name, kind,
+      { name = o.name, progress = ctx.progress })
+    if not made then return nil, message, code end
+    if made.fallback > 0 then
+      ctx.log("warn", ("%s: %d matrices have rows that are not whole blocks; they are F16"):format(name, made.fallback))
+    end
+    facts.files[#facts.files + 1] = { name = name, bytes = made.bytes, tensors = made.tensors,
+      fallback = made.fallback }
+  end
+  return facts
+end
+
+return M
