@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Hostile documents. Each costs one clear rejection, and the next document is read as if nothing
  * had happened. */
+#include "support/pdf.h"
 #include "support/test.h"
 #include "support/zip.h"
 
@@ -283,38 +284,6 @@ static void invalid_utf8(void) {
 /* ---- PDF ---- */
 
 #ifdef HAVE_POPPLER
-
-struct pdf {
-  struct buf b;
-  size_t offset[64];
-  int count;
-};
-
-static void pdf_begin(struct pdf *p) {
-  *p = (struct pdf){0};
-  buf_init(&p->b);
-  buf_adds(&p->b, "%PDF-1.4\n");
-}
-
-static int pdf_object(struct pdf *p, const char *body) {
-  p->offset[++p->count] = p->b.len;
-  buf_addf(&p->b, "%d 0 obj\n%s\nendobj\n", p->count, body);
-  return p->count;
-}
-
-static int pdf_stream(struct pdf *p, const char *dictionary, const char *content) {
-  p->offset[++p->count] = p->b.len;
-  buf_addf(&p->b, "%d 0 obj\n<<%s /Length %zu>>\nstream\n%s\nendstream\nendobj\n", p->count,
-           dictionary, strlen(content), content);
-  return p->count;
-}
-
-static void pdf_end(struct pdf *p) {
-  size_t at = p->b.len;
-  buf_addf(&p->b, "xref\n0 %d\n0000000000 65535 f \n", p->count + 1);
-  for (int i = 1; i <= p->count; i++) buf_addf(&p->b, "%010zu 00000 n \n", p->offset[i]);
-  buf_addf(&p->b, "trailer\n<</Size %d /Root 1 0 R>>\nstartxref\n%zu\n%%%%EOF\n", p->count + 1, at);
-}
 
 #define SAYING(text) "BT /F1 12 Tf 72 700 Td (" text ") Tj ET"
 
