@@ -1,31 +1,14 @@
 -- SPDX-License-Identifier: MIT
--- Checkpoints of a training run: a folder with the two newest, each written in one step and checksummed.
+-- Checkpoints of a training run, in the engine's checksummed files (engine.checkpoint): the model's state,
+-- and as meta the log so far and the run's fingerprint (options, data, model).
 --
---     step-00000120.checkpoint     one line of JSON { step, fingerprint, log, bytes, sha256 }, then the
---                                  model's state
---
--- The newest one that is whole and belongs to the same run (its fingerprint: options, data, model) wins;
--- others are passed over. Two are kept, so that a torn disk costs one interval.
+-- The newest whole file wins; the two newest are kept, so that a torn one costs one interval. A checkpoint
+-- of another run (another fingerprint) counts as none.
 
-local file = require "engine.file"
-local hash = require "engine.hash"
+local engine = require "engine.checkpoint"
 local json = require "engine.json"
 
 local M = {}
-
-local KEEP = 2
-
-local function list(dir)
-  local steps = {}
-  for _, entry in ipairs(file.list(dir) or {}) do
-    local step = entry.name:match "^step%-(%d+)%.checkpoint$"
-    if step then steps[#steps + 1] = tonumber(step) end
-  end
-  table.sort(steps, function(a, b) return a > b end)
-  return steps
-end
-
-local function path_of(dir, step) return ("%s/step-%08d.checkpoint"):format(dir, step) end
 
 --- Writes a checkpoint and removes those that are older than the one before it.
 -- @param dir string: a folder that survives a crash
@@ -36,39 +19,20 @@ local function path_of(dir, step) return ("%s/step-%08d.checkpoint"):format(dir,
 -- @return boolean: true
 -- @error io
 function M.save(dir, step, fingerprint, log, state)
-  local head = json.encode { step = step, fingerprint = fingerprint, log = json.array(log), bytes = #state,
-    sha256 = hash.sha256(state) }
-  local w <close>, message, code = file.replace(path_of(dir, step))
-  if not w then return nil, message, code end
-  local fine
-  fine, message, code = w:write(head, "\n", state)
-  if fine then fine, message, code = w:commit() end
-  if not fine then return nil, message, code end
-  for i, old in ipairs(list(dir)) do if i > KEEP then file.remove_tree(path_of(dir, old)) end end
-  return true
-end
-
-local function read(path, fingerprint)
-  local text = file.read(path, 1 << 40)
-  local line = text and text:match "^[^\n]*"
-  local head = line and json.decode(line)
-  if type(head) ~= "table" or head.fingerprint ~= fingerprint then return nil end
-  local state = text:sub(#line + 2)
-  if #state ~= head.bytes or hash.sha256(state) ~= head.sha256 then return nil end
-  return head, state
+  return engine.write(dir, step, { state = state }, { meta = { fingerprint = fingerprint, log = json.encode(json.array(log)) } })
 end
 
 --- The newest whole checkpoint of a run.
 -- @param dir string: the folder
 -- @param fingerprint string: of the run
--- @return table|nil: { step, log, … }, or nil when there is none
+-- @return table|nil: { step, log }, or nil when there is none
 -- @return string: the model's state
 function M.newest(dir, fingerprint)
-  for _, step in ipairs(list(dir)) do
-    local head, state = read(path_of(dir, step), fingerprint)
-    if head then return head, state end
-  end
-  return nil
+  local found <close> = engine.newest(dir)
+  if not found then return nil end
+  local meta = found:meta()
+  if meta.fingerprint ~= fingerprint then return nil end
+  return { step = found:step(), log = json.decode(meta.log) }, found:read "state"
 end
 
 return M

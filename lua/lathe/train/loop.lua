@@ -45,7 +45,7 @@ end
 
 -- After Ctrl-C: the step in hand is dropped, the steps before it are kept.
 local function leave(job, step, log, message, code)
-  if code == "cancelled" and job.scratch then
+  if code == "cancelled" and job.scratch and step > 1 then
     job.model:drop()
     save(job, step - 1, log)
   end
