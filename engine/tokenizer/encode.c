@@ -58,6 +58,7 @@ struct job {
   struct err *err;
   bool spans, plain, counting;
   size_t counted;
+  struct tokenizer_work own; /* when the caller gave none */
 };
 
 static int poll_job(struct job *j, size_t at, size_t *next) {
@@ -138,21 +139,21 @@ static int surround(struct job *j, const struct tokens *ids, uint64_t at) {
 }
 
 static int run(struct job *j, const char *text, size_t n, int flags) {
-  struct tokenizer_work temporary = {.owner = j->t};
   int rc = 0;
   if (n >= UINT32_MAX)
     return err_set(j->err, ERR_LIMIT, "a text of %zu bytes; at most 4 GiB at once", n);
   if (j->w && j->w->owner != j->t)
     return err_set(j->err, ERR_MISUSE, "this work belongs to another tokenizer");
   if (!j->w) {
-    j->w = &temporary;
-    if (n >= CACHE_FROM) temporary.cache = cache_new(); /* without memory: without a cache */
+    j->w = &j->own;
+    j->own.owner = j->t;
+    if (n >= CACHE_FROM) j->own.cache = cache_new(); /* without memory: without a cache */
   }
   if (flags & TOKENIZER_SPECIAL) rc = surround(j, &j->t->head, 0);
   if (!rc) rc = cut(j, &j->t->added.plain, text, n, 0, cut_normalized);
   if (!rc && flags & TOKENIZER_SPECIAL) rc = surround(j, &j->t->tail, n);
   if (j->w == &temporary) j->w = NULL;
-  work_clear(&temporary);
+  work_clear(&j->own);
   return rc;
 }
 
