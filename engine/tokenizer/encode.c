@@ -152,7 +152,6 @@ static int run(struct job *j, const char *text, size_t n, int flags) {
   if (flags & TOKENIZER_SPECIAL) rc = surround(j, &j->t->head, 0);
   if (!rc) rc = cut(j, &j->t->added.plain, text, n, 0, cut_normalized);
   if (!rc && flags & TOKENIZER_SPECIAL) rc = surround(j, &j->t->tail, n);
-  if (j->w == &temporary) j->w = NULL;
   work_clear(&j->own);
   return rc;
 }
