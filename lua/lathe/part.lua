@@ -10,6 +10,8 @@ local json = require "engine.json"
 
 local M = {}
 
+local LONG_LINE = 256 << 10
+
 --- The files of a part.
 -- @param dir string: the stage's folder
 -- @param n integer: the part's number, from 0
@@ -188,6 +190,11 @@ local function run_records(stage, job, ctx, counts, emit)
           failed(stage, ctx, record, path, number, result)
         elseif result == nil and message then
           failed(stage, ctx, record, path, number, message, code)
+        end
+        -- a long record leaves copies of its text behind; they go before the next one comes
+        if #line >= LONG_LINE then
+          line, record = nil, nil
+          collectgarbage()
         end
       end
     end

@@ -361,7 +361,7 @@ M.options = {
     help = "a file, a folder, or a pattern with *, **, ? and {a,b}; or a list of these" },
   type = { type = "string", default = "auto", choices = { "auto", "txt", "md", "html", "docx", "pdf" },
     help = "how to read the files; auto decides by content, then by name" },
-  segment = { type = "integer", default = 8 << 20, min = 64, max = 1 << 30,
+  segment = { type = "integer", default = 1 << 20, min = 64, max = 1 << 30,
     help = "bytes of text per record at most" },
   text_max = { type = "integer", default = 0, min = 0,
     help = "bytes of text per document (0: 1 GiB, or three times the file)" },
