@@ -56,7 +56,7 @@ int err_nomem(struct err *err, unsigned long long bytes, const char *what) {
 int err_prefix(struct err *err, const char *format, ...) {
   char old[sizeof err->message];
   va_list args;
-  if (!err) return ERR_NONE;
+  if (!err) return ERR_FORMAT; /* the code is not known, but it was an error */
   memcpy(old, err->message, sizeof old);
   va_start(args, format);
   err_setv(err, err->code, format, args);

@@ -49,8 +49,8 @@ int err_errno(struct err *err, const char *format, ...) __attribute__((format(pr
 /* Fills *err with "out of memory (N bytes for WHAT)"; returns ERR_NOMEM. */
 int err_nomem(struct err *err, unsigned long long bytes, const char *what);
 
-/* Puts "PREFIX: " before the message that is there; returns err->code. For adding the file or line
- * on the way up. */
+/* Puts "PREFIX: " before the message that is there; returns err->code (ERR_FORMAT when err is NULL).
+ * For adding the file or line on the way up. */
 int err_prefix(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The code's name as scripts see it: "io", "format", "cancelled" … Never NULL. */

@@ -118,7 +118,8 @@ static int check_meta(const char *meta, size_t n, struct err *err) {
   if (!rc && json_kind(j, JSON_ROOT) != JSON_OBJECT)
     rc = err_set(err, ERR_MISUSE, "the description is not a JSON object");
   json_free(j);
-  return rc ? err_prefix(err, "a checkpoint's description") : 0;
+  if (rc) err_prefix(err, "a checkpoint's description");
+  return rc;
 }
 
 int checkpoint_write(const char *dir, uint64_t step, const char *meta, size_t meta_size,
@@ -160,7 +161,8 @@ static int read_header(struct checkpoint *c, uint64_t *data_at, struct err *err)
   if (memcmp(hash, want, 16)) return damaged(c, "the checksum of the header is wrong", err);
   *data_at = (FIXED + n + ALIGN - 1) / ALIGN * ALIGN;
   int rc = json_parse(&c->header, text, (size_t)n, &limits, err);
-  return rc ? err_prefix(err, "%s", c->path) : 0;
+  if (rc) err_prefix(err, "%s", c->path);
+  return rc;
 }
 
 static int read_blob(struct checkpoint *c, json_id entry, uint64_t data_at, uint64_t *end,

@@ -128,7 +128,10 @@ static int read_keys(struct gguf *g, struct reader *r, uint64_t n, struct err *e
     int rc = read_name(g, r, 65535, &v->key, err);
     if (rc) return rc;
     g->keys_sorted[g->key_count++] = v;
-    if ((rc = read_value(g, r, v, err))) return err_prefix(err, "key '%.100s'", v->key);
+    if ((rc = read_value(g, r, v, err))) {
+      err_prefix(err, "key '%.100s'", v->key);
+      return rc;
+    }
   }
   qsort(g->keys_sorted, g->key_count, sizeof(struct gguf_value *), keys_by_name);
   for (size_t i = 1; i < g->key_count; i++)
@@ -221,7 +224,10 @@ static int read_tensors(struct gguf *g, struct reader *r, uint64_t n, struct err
     int rc = read_name(g, r, GGUF_NAME_MAX, &t->name, err);
     if (rc) return rc;
     g->tensors_sorted[g->tensor_count++] = t;
-    if ((rc = read_tensor(g, r, t, err))) return err_prefix(err, "tensor '%s'", t->name);
+    if ((rc = read_tensor(g, r, t, err))) {
+      err_prefix(err, "tensor '%s'", t->name);
+      return rc;
+    }
   }
   uint64_t at;
   if (!checked_align64(reader_at(r), g->alignment, &at) || (n && at > g->map.size))

@@ -177,7 +177,8 @@ static int read_header(struct shard *s, struct err *err) {
   if (n == 0 || text[0] != '{')
     return err_set(err, ERR_FORMAT, "%s: not a safetensors file", s->name);
   rc = json_parse(&s->header, text, (size_t)n, &limits, err);
-  return rc ? err_prefix(err, "%s: header", s->name) : 0;
+  if (rc) err_prefix(err, "%s: header", s->name);
+  return rc;
 }
 
 static int open_shard(struct shard *s, struct err *err) {

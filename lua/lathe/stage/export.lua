@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Export: writes a model as GGUF, once for each type asked for: NAME-TYPE.gguf.
+-- Export: writes a model as GGUF, once for each type asked for: TITLE-TYPE.gguf.
 
 local hf = require "lathe.hf"
 
@@ -12,7 +12,7 @@ local M = {
   options = {
     model = { type = "string", default = "model", help = "the artifact, or a folder, with the model" },
     gguf = { type = "any", default = { "F16" }, help = "F32, F16, BF16 or Q8_0, or a list of them" },
-    name = { type = "string", default = "model", help = "general.name, and the beginning of the files' names" },
+    title = { type = "string", default = "model", help = "general.name, and the beginning of the files' names" },
   },
 }
 
@@ -40,8 +40,8 @@ function M.check(options)
     end
   end
   if #types(options) == 0 then return nil, "gguf: name at least one type" end
-  if options.name and not options.name:find "^[%w][%w._-]*$" then
-    return nil, "name: letters, digits, '.', '_' and '-' only"
+  if options.title and not options.title:find "^[%w][%w._-]*$" then
+    return nil, "title: letters, digits, '.', '_' and '-' only"
   end
   return true
 end
@@ -56,9 +56,9 @@ function M.make(_, ctx)
   local o, facts = ctx.options, { files = {} }
   local source = folder(ctx, o.model)
   for _, kind in ipairs(types(o)) do
-    local name = ("%s-%s.gguf"):format(o.name, kind:upper())
+    local name = ("%s-%s.gguf"):format(o.title, kind:upper())
     local made, message, code = hf.to_gguf(source, ctx.dir .. "/" .. name, kind,
-      { name = o.name, progress = ctx.progress })
+      { name = o.title, progress = ctx.progress })
     if not made then return nil, message, code end
     if made.fallback > 0 then
       ctx.log("warn", ("%s: %d matrices have rows that are not whole blocks; they are F16"):format(name, made.fallback))
