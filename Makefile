@@ -179,6 +179,12 @@ install: all ## into PREFIX (default /usr/local), DESTDIR respected
 	$(if $(EXTRACT_SRC),install -D -m 755 build/lathe-extract $(DESTDIR)$(PREFIX)/libexec/lathe/lathe-extract)
 	@for d in lua recipes templates; do (find $$d -type f | while read -r f; do \
 	  install -D -m 644 "$$f" "$(DESTDIR)$(PREFIX)/share/lathe/$$f"; done); done
+	@install -d $(DESTDIR)$(PREFIX)/share/lathe/doc
+	@tools/engine-doc > $(DESTDIR)$(PREFIX)/share/lathe/doc/engine.txt
+
+doc: all ## write doc/api.md, the reference, from the comments above the code
+	@mkdir -p doc
+	@build/lathe exec tools/api.lua doc/api.md
 
 clean: ## remove what was built
 	rm -rf build

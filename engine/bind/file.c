@@ -54,12 +54,14 @@ static int truth(lua_State *L, int rc, const struct err *err) {
 -- @param path string: which file
 -- @param bytes string: its new contents
 -- @param sync boolean: optional; false skips fsync, for what a re-run makes again (default true)
+-- @param private boolean: optional; true keeps others from reading it (default false)
 -- @return boolean: true
 -- @error io (the disk is full, no permission …) */
 static int l_write(lua_State *L) {
   size_t n;
   const char *path = luaL_checkstring(L, 1), *s = luaL_checklstring(L, 2, &n);
   int flags = lua_isboolean(L, 3) && !lua_toboolean(L, 3) ? FILE_NO_SYNC : 0;
+  if (lua_toboolean(L, 4)) flags |= FILE_PRIVATE;
   struct err err;
   return truth(L, file_write(path, s, n, flags, &err), &err);
 }

@@ -54,7 +54,10 @@ void file_map_close(struct file_map *m); /* may be called twice */
 /* ---- atomic writing ---- */
 
 struct file_replace;
-enum { FILE_NO_SYNC = 1 /* skip both fsyncs: for files that a re-run makes again */ };
+enum {
+  FILE_NO_SYNC = 1, /* skip both fsyncs: for files that a re-run makes again */
+  FILE_PRIVATE = 2  /* nobody but the user may read it (mode 0600) */
+};
 int file_replace_open(struct file_replace **out, const char *path, int flags, struct err *err);
 int file_replace_write(struct file_replace *w, const void *bytes, size_t n, struct err *err);
 /* Overwrites bytes already written (headers with offsets); does not move the end. */

@@ -44,7 +44,8 @@ int file_replace_open(struct file_replace **out, const char *path, int flags, st
   }
   memcpy(w->temporary, path, n);
   memcpy(w->temporary + n, suffix, m + 1);
-  w->fd = sys_open_write(w->temporary, O_WRONLY | O_CREAT | O_EXCL, 0666);
+  w->fd =
+      sys_open_write(w->temporary, O_WRONLY | O_CREAT | O_EXCL, flags & FILE_PRIVATE ? 0600 : 0666);
   if (w->fd < 0) rc = err_errno(err, "cannot write %s", path);
 done:
   if (rc)

@@ -104,7 +104,8 @@ local function run_flags(command)
   command:flag("--no-stream", "Finish each stage before the next begins; the bytes are the same.")
 end
 
-local function parser()
+--- The parser of the command line: its commands and options, for help.
+function M.parser()
   local argparse = require "argparse"
   local p = argparse("lathe", "From documents to a fine-tuned language model, on your own machine.")
   p:command_target "command"
@@ -163,10 +164,10 @@ function M.main(arguments)
   if arguments[1] == "exec" and arguments[2] then
     args = exec_arguments(arguments)
   elseif #arguments == 0 then
-    io.stderr:write(parser():get_help(), "\n")
+    io.stderr:write(M.parser():get_help(), "\n")
     return 2
   else
-    local p = parser()
+    local p = M.parser()
     local fine, result = p:pparse(arguments)
     if not fine then
       io.stderr:write(p:get_usage(), "\n")
