@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
@@ -61,4 +64,10 @@ void *mem_aligned(size_t size) {
 void mem_free_aligned(void *p, size_t size) {
   (void)size;
   free(p);
+}
+
+void mem_trim(void) {
+#if defined(__GLIBC__) && !defined(LATHE_SANITIZE)
+  malloc_trim(0);
+#endif
 }

@@ -30,4 +30,8 @@ char *mem_strdup(const char *s) __attribute__((malloc, warn_unused_result));
 void *mem_aligned(size_t size) __attribute__((malloc, warn_unused_result));
 void mem_free_aligned(void *p, size_t size);
 
+/* Gives freed memory back to the system, where the C library would keep it for later. Takes about a
+ * millisecond: for after something large. */
+void mem_trim(void);
+
 #endif

@@ -122,6 +122,14 @@ static int l_nfc(lua_State *L) {
   return 1;
 }
 
+/*** Collects garbage and gives freed memory back to the system: for after a very large text.
+-- @function engine.text.release */
+static int l_release(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT);
+  mem_trim();
+  return 0;
+}
+
 /* ---- cleaning ---- */
 
 static int map_gc(lua_State *L) {
@@ -432,6 +440,7 @@ int luaopen_engine_text(lua_State *L) {
                                        {"words", l_words},
                                        {"valid", l_valid},
                                        {"nfc", l_nfc},
+                                       {"release", l_release},
                                        {"clean", l_clean},
                                        {"run_map", l_run_map},
                                        {"chunk_characters", l_chunk_characters},

@@ -296,6 +296,17 @@ static size_t ascii_bytes(const char *s, size_t n) {
   return i;
 }
 
+/* Is there any cluster to look at? Most texts have none, and then need no second copy. */
+static bool has_clusters(const char *s, size_t n) {
+  for (size_t i = 0, used; i < n; i += used) {
+    used = ascii_bytes(s + i, n - i);
+    if (used) continue;
+    used = (unsigned char)s[i] < 0x80 ? 1 : 2;
+    if ((unsigned char)s[i] >= 0xcc && !plain(utf8_decode(s + i, n - i, &used))) return true;
+  }
+  return false;
+}
+
 static void compose(struct pass *p) {
   const char *s = p->in;
   size_t n = p->n, from = 0, i = 0, base = 0, used, polled = 0;
@@ -481,7 +492,7 @@ int clean_text(const char *s, size_t n, const struct clean_options *o, struct bu
   pass_init(&p[0], s, n, map != NULL, err);
   if (!p[0].rc) characters(&p[0], o);
   int rc = finish(&p[0], NULL);
-  if (!rc && o->nfc) {
+  if (!rc && o->nfc && has_clusters(p[0].out.data, p[0].out.len)) {
     pass_init(&p[1], p[0].out.data, p[0].out.len, map != NULL, err);
     if (!p[1].rc) compose(&p[1]);
     rc = finish(&p[1], &p[0]);
@@ -493,7 +504,13 @@ int clean_text(const char *s, size_t n, const struct clean_options *o, struct bu
     rc = finish(&p[2], &p[last]);
   }
   if (!rc) {
-    buf_add(out, p[2].out.data, p[2].out.len);
+    if (!out->len) { /* large texts are not copied once more */
+      buf_clear(out);
+      *out = p[2].out;
+      buf_init(&p[2].out);
+    } else {
+      buf_add(out, p[2].out.data, p[2].out.len);
+    }
     rc = buf_check(out, "cleaned text", err);
   }
   if (!rc && map) {

@@ -9,6 +9,8 @@ local hash = require "engine.hash"
 local json = require "engine.json"
 local text = require "engine.text"
 
+local LARGE = 1 << 20 -- texts from here on are collected as soon as they are done with
+
 local M = {
   name = "chunk",
   version = 1,
@@ -137,6 +139,7 @@ function M.each(record, ctx, emit)
     metadata.chunk = i // 2
     emit(chunk)
   end
+  if #s > LARGE then text.release() end
   return true
 end
 

@@ -13,6 +13,8 @@
 local json = require "engine.json"
 local text = require "engine.text"
 
+local LARGE = 1 << 20 -- texts from here on are collected as soon as they are done with
+
 local M = {
   name = "clean",
   version = 1,
@@ -92,7 +94,11 @@ function M.each(record, ctx, emit)
     ctx.side("map", place(record, metadata, cleaned, original, map, ctx))
   end
   record[options.field] = cleaned
+  local large = #original > LARGE
+  original, cleaned, map = nil, nil, nil -- luacheck: ignore 311
+  if large then text.release() end
   emit(record)
+  if large then text.release() end
   return true
 end
 

@@ -12,6 +12,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 static bool fails(size_t size) {
   static atomic_long count;
@@ -71,4 +74,10 @@ void *mem_aligned(size_t size) {
 void mem_free_aligned(void *p, size_t size) {
   (void)size;
   free(p);
+}
+
+void mem_trim(void) {
+#if defined(__GLIBC__) && !defined(LATHE_SANITIZE)
+  malloc_trim(0);
+#endif
 }
