@@ -6,8 +6,8 @@
 #include "format/gguf.h"
 
 struct ggml_type {
-  uint32_t number;
   const char *name;
+  uint32_t number;
   uint32_t block, bytes; /* elements and bytes of a block */
   enum dtype dtype;
 };

@@ -23,16 +23,16 @@ struct gguf {
 
 /* Blocks and bytes as ggml defines them (ggml-common.h). */
 static const struct ggml_type ggml_types[] = {
-    {0, "F32", 1, 4, DTYPE_F32},         {1, "F16", 1, 2, DTYPE_F16},
-    {2, "Q4_0", 32, 18, DTYPE_COUNT},    {3, "Q4_1", 32, 20, DTYPE_COUNT},
-    {6, "Q5_0", 32, 22, DTYPE_COUNT},    {7, "Q5_1", 32, 24, DTYPE_COUNT},
-    {8, "Q8_0", 32, 34, DTYPE_Q8_0},     {9, "Q8_1", 32, 36, DTYPE_COUNT},
-    {10, "Q2_K", 256, 84, DTYPE_COUNT},  {11, "Q3_K", 256, 110, DTYPE_COUNT},
-    {12, "Q4_K", 256, 144, DTYPE_COUNT}, {13, "Q5_K", 256, 176, DTYPE_COUNT},
-    {14, "Q6_K", 256, 210, DTYPE_COUNT}, {15, "Q8_K", 256, 292, DTYPE_COUNT},
-    {24, "I8", 1, 1, DTYPE_COUNT},       {25, "I16", 1, 2, DTYPE_COUNT},
-    {26, "I32", 1, 4, DTYPE_I32},        {27, "I64", 1, 8, DTYPE_I64},
-    {28, "F64", 1, 8, DTYPE_COUNT},      {30, "BF16", 1, 2, DTYPE_BF16}};
+    {"F32", 0, 1, 4, DTYPE_F32},         {"F16", 1, 1, 2, DTYPE_F16},
+    {"Q4_0", 2, 32, 18, DTYPE_COUNT},    {"Q4_1", 3, 32, 20, DTYPE_COUNT},
+    {"Q5_0", 6, 32, 22, DTYPE_COUNT},    {"Q5_1", 7, 32, 24, DTYPE_COUNT},
+    {"Q8_0", 8, 32, 34, DTYPE_Q8_0},     {"Q8_1", 9, 32, 36, DTYPE_COUNT},
+    {"Q2_K", 10, 256, 84, DTYPE_COUNT},  {"Q3_K", 11, 256, 110, DTYPE_COUNT},
+    {"Q4_K", 12, 256, 144, DTYPE_COUNT}, {"Q5_K", 13, 256, 176, DTYPE_COUNT},
+    {"Q6_K", 14, 256, 210, DTYPE_COUNT}, {"Q8_K", 15, 256, 292, DTYPE_COUNT},
+    {"I8", 24, 1, 1, DTYPE_COUNT},       {"I16", 25, 1, 2, DTYPE_COUNT},
+    {"I32", 26, 1, 4, DTYPE_I32},        {"I64", 27, 1, 8, DTYPE_I64},
+    {"F64", 28, 1, 8, DTYPE_COUNT},      {"BF16", 30, 1, 2, DTYPE_BF16}};
 
 #define GGML_TYPES (sizeof ggml_types / sizeof *ggml_types)
 
@@ -348,7 +348,7 @@ bool gguf_next_integer(const struct gguf_value *v, const void **at, int64_t *out
     *out = reader_u8(&r);
     break;
   case GGUF_I8:
-    *out = (int8_t)reader_u8(&r);
+    *out = (reader_u8(&r) ^ 0x80) - 0x80;
     break;
   case GGUF_U16:
     *out = reader_u16(&r);
