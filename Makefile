@@ -5,6 +5,7 @@
 #   build/tsan/       … under ThreadSanitizer
 #   build/lint/       … with every warning an error, and what the static analyser has passed
 #   build/fault/      … with the two seams (allocation, system calls that write) replaced by failing ones
+#   build/fuzz/       … for libFuzzer, with clang; corpora and what crashed in build/fuzz/corpus, build/fuzz/crashes
 #
 # Any .c file dropped into a room is built; any engine/bind/x.c must define luaopen_engine_x and
 # is then reachable as require "engine.x"; any tests/ROOM/*_test.{c,lua} is run by `make test`.
@@ -118,6 +119,7 @@ $(eval $(call VARIANT,build/asan,$(SAN),$(ENGINE_SRC),))
 $(eval $(call VARIANT,build/tsan,-fsanitize=thread -O1,$(ENGINE_SRC),))
 $(eval $(call VARIANT,build/fault,-DLATHE_FAULT,$(filter-out $(SEAM_SRC),$(ENGINE_SRC)),$(SEAM_FAULT)))
 $(eval $(call VARIANT,build/lint,-Werror,$(ENGINE_SRC),))
+$(eval $(call VARIANT,build/fuzz,-w $(SAN) -fsanitize=fuzzer-no-link,$(ENGINE_SRC),))
 
 PROGRAMS = $(1)/lathe $(if $(EXTRACT_SRC),$(1)/lathe-extract)
 
@@ -144,7 +146,7 @@ demo: ## install what is missing, build, run recipes/demo.lua offline
 deps: ## install what the build needs (Debian, Ubuntu)
 	@tools/deps build
 
-deps-dev: ## … and what lint, audit and bench need
+deps-dev: ## … and what lint, audit and fuzz need
 	@tools/deps build dev
 
 # One stamp a file: only what changed is analysed again. Vector types are beyond the analyser's core checks.
@@ -167,6 +169,26 @@ lint: ## ranks of the rooms, static analysis, luacheck, formatting
 
 format: ## rewrite C files in the house format
 	@clang-format -i $$(git ls-files '*.c' '*.h')
+
+# Each tests/fuzz/NAME.c is one program; extract.c also needs what the engine itself does not link.
+FUZZ_CC ?= clang
+FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+FUZZ := $(if $(T),$(filter $(patsubst %.c,%,$(notdir $(T))),$(FUZZ)),$(FUZZ))
+build/fuzz/%: CC := $(FUZZ_CC)
+build/fuzz/runtime:
+	@mkdir -p $(@D)
+	@tests/fuzz/run --check $(FUZZ_CC) && touch $@
+$(build/fuzz_OBJ) $(build/fuzz_OPS) $(build/fuzz_EXTRACT): | build/fuzz/runtime
+build/fuzz/bin/%: tests/fuzz/%.c build/fuzz/libengine.a $(build/fuzz_EXTRACT)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC $@")
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -w $(SAN) -fsanitize=fuzzer $(CSTD) -w $(ENGINE_INC) $(EXTRACT_INC) -o $@ $< \
+	  $(if $(filter extract,$*),$(filter-out %/main.o,$(build/fuzz_EXTRACT))) build/fuzz/libengine.a \
+	  $(ENGINE_LIB) $(if $(filter extract,$*),$(EXTRACT_LIB)) $(LIBS)
+.SECONDARY: $(FUZZ:%=build/fuzz/bin/%)
+
+fuzz: build/lathe $(FUZZ:%=build/fuzz/bin/%) ## fuzz the parsers of untrusted bytes; T=json SECONDS=20 for one
+	@tests/fuzz/run $(or $(SECONDS),20) $(FUZZ)
 
 audit: ## known vulnerabilities of the linked packages
 	@tools/audit

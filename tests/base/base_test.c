@@ -141,6 +141,15 @@ static void checked_sums(void) {
   CHECK(!checked_align64(UINT64_MAX, 32, &w));
 }
 
+static void errors_are_failures_with_or_without_a_text(void) {
+  struct err err;
+  CHECK_INT(err_set(NULL, ERR_IO, "lost"), ERR_IO);
+  CHECK_INT(err_set(&err, ERR_LIMIT, "%d is too many", 3), ERR_LIMIT);
+  CHECK_INT(err_prefix(&err, "file"), ERR_LIMIT);
+  CHECK_STR(err.message, "file: 3 is too many");
+  CHECK(err_prefix(NULL, "file") != 0);
+}
+
 int main(void) {
   TEST(buffer_grows_and_stays_a_string);
   TEST(reader_is_bounded_and_sticky);
@@ -150,5 +159,6 @@ int main(void) {
   TEST(random_numbers_are_fixed_and_fair);
   TEST(pool_runs_each_task_once);
   TEST(checked_sums);
+  TEST(errors_are_failures_with_or_without_a_text);
   return test_done();
 }

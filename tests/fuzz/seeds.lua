@@ -1,0 +1,99 @@
+-- SPDX-License-Identifier: MIT
+-- Beginnings for the fuzzers: one small valid input of each kind, written to FOLDER/TARGET/. The fuzzers
+-- change them; without them nothing behind a checksum or a magic number is ever reached.
+-- Run by tests/fuzz/run: build/lathe exec tests/fuzz/seeds.lua FOLDER
+
+local checkpoint = require "engine.checkpoint"
+local file = require "engine.file"
+local gguf = require "engine.gguf"
+local safetensors = require "engine.safetensors"
+local tokenizer = require "engine.tokenizer"
+
+local folder = assert(arg[1], "usage: lathe exec tests/fuzz/seeds.lua FOLDER")
+
+local function put(target, name, bytes)
+  assert(file.mkdirs(folder .. "/" .. target))
+  assert(file.write(("%s/%s/%s"):format(folder, target, name), bytes, false))
+end
+
+local function slurp(path) return assert(file.read(path)) end
+
+-- JSON and records: the text cases of the tests, one file a line.
+for _, name in ipairs { "accept", "reject", "record" } do
+  local n = 0
+  for line in slurp(("tests/json/%s.cases"):format(name)):gmatch "[^\n]+" do
+    n = n + 1
+    put("json", name .. n, line)
+    put("record", name .. n, line .. "\0" .. '{"a":[1,2]}')
+  end
+end
+
+-- Model files.
+local path = folder .. "/seed.tmp"
+assert(file.mkdirs(folder))
+local w = assert(safetensors.create(path, { { name = "a", dtype = "f32", shape = { 2, 3 } },
+  { name = "b", dtype = "bf16", shape = { 4 } } }, { format = "pt" }))
+assert(w:write(("<ffffff"):pack(1, 2, 3, 4, 5, 6)))
+assert(w:write(("<i2i2i2i2"):pack(1, 2, 3, 4)))
+assert(w:commit())
+put("safetensors", "two", slurp(path))
+
+local g = assert(gguf.create(path))
+g:set("general.architecture", "string", "llama")
+g:set("general.alignment", "u32", 32)
+g:set("tokenizer.ggml.tokens", "[string]", { "a", "b", "ab" })
+g:set("tokenizer.ggml.scores", "[f32]", { 0.0, 1.0, 2.0 })
+g:tensor("token_embd.weight", "f16", { 3, 2 })
+g:tensor("blk.0.attn_q.weight", "q8_0", { 2, 32 })
+assert(g:write(("<ffffff"):pack(1, 2, 3, 4, 5, 6), "f32", 3))
+assert(g:write(("<" .. ("f"):rep(64)):pack(table.unpack((function()
+  local list = {}
+  for i = 1, 64 do list[i] = i / 7 end
+  return list
+end)())), "f32", 2))
+assert(g:commit())
+put("gguf", "two", slurp(path))
+
+assert(checkpoint.write(path .. "s", 3, { model = "0123456789", empty = "" }, { meta = { loss = 1.5 } }))
+put("checkpoint", "two", slurp(path .. "s/step-00000003.ckpt"))
+
+put("config", "llama", [[{"architectures":["LlamaForCausalLM"],"model_type":"llama","vocab_size":64,"hidden_size":32,
+"intermediate_size":64,"num_hidden_layers":1,"num_attention_heads":2,"num_key_value_heads":1,"head_dim":16,
+"max_position_embeddings":128,"rope_theta":10000.0,"rope_scaling":null,"rms_norm_eps":1e-05,"hidden_act":"silu",
+"attention_bias":false,"mlp_bias":false,"tie_word_embeddings":true,"torch_dtype":"float32"}]])
+put("config", "rope", [[{"model_type":"llama","vocab_size":64,"hidden_size":32,"intermediate_size":64,
+"num_hidden_layers":1,"num_attention_heads":2,"rope_parameters":{"rope_type":"default","rope_theta":500000.0},
+"sliding_window":null,"dtype":"bfloat16"}]])
+
+-- A tokenizer.json, then 0xFF, then a text.
+local text = "The quick brown fox jumps over the lazy dog. It's 2026; they'll be über-happy, 日本!\n\n\tEnd  "
+local tok = assert(tokenizer.train { texts = { text:rep(3) }, vocab_size = 280, special = { "<|end|>" } })
+put("tokenizer", "trained", tok:json() .. "\xff" .. text .. "<|end|>")
+
+-- Texts: two bytes of options, then bytes of some encoding.
+for i, sample in ipairs { text, "\xef\xbb\xbfmarked", "\xff\xfea\0b\0c\0", "\xfe\xff\0a\0b\0c", "caf\xe9 \x80 \x93x\x94",
+  "\x93\xfa\x96\x7b\x8c\xea\x82\xcc\x83\x65\x83\x4c\x83\x58\x83\x67", "e\u{301}\u{fb01}\u{200b}\u{2028}word-\nbreak",
+  "\x1b$BF|K\\8l\x1b(B", "\xd0\xcf\xd2\xc4\xd1 \xd2\xd5\xd3\xd3\xcb\xc9\xca" } do
+  put("text", "sample" .. i, "\x2a\x05" .. sample)
+  put("utf8", "sample" .. i, sample)
+end
+
+-- Streams and lines: options, then a plain, gzip or zstd file. The gzip is stored, not packed: it can be
+-- written down here (RFC 1952), its checksum being that of "hello\n".
+put("lines", "plain", "\x04\0one\ntwo\r\n\nthree")
+put("lines", "gzip", "\x04\0\x1f\x8b\8\0\0\0\0\0\0\3\1\6\0\xf9\xffhello\n" .. ("<I4I4"):pack(0x363a3020, 6))
+put("lines", "zstd", "\x04\0\x28\xb5\x2f\xfd\x20\6\x31\0\0hello\n")
+
+-- Documents: the first byte is the type (0 html, 1 docx, 2 markdown, 3 pdf, 4 to be guessed).
+for _, entry in ipairs(assert(file.list("recipes/demo"))) do
+  local kind = ({ html = 0, docx = 1, md = 2, txt = 2, pdf = 3 })[entry.name:match "%.(%w+)$"]
+  if kind and not entry.is_dir then
+    local bytes = slurp("recipes/demo/" .. entry.name)
+    if #bytes < 60000 then
+      put("extract", entry.name, string.char(kind) .. bytes)
+      put("extract", "guess-" .. entry.name, "\4" .. bytes:sub(1, 4096))
+    end
+  end
+end
+assert(file.remove_tree(path))
+assert(file.remove_tree(path .. "s"))
