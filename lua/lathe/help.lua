@@ -610,6 +610,18 @@ local function name_of_value(x)
 end
 M.name_of_value = name_of_value
 
+--- The stage that a constructor (lathe.NAME) makes.
+-- @param f function: any function
+-- @return string|nil: the stage's name
+function M.stage_of(f)
+  local info = debug.getinfo(f, "S")
+  if not info.source:match "lua/lathe/init%.lua$" then return nil end
+  for i = 1, 4 do
+    local name, value = debug.getupvalue(f, i)
+    if name == "name" and type(value) == "string" then return value end
+  end
+end
+
 -- Objects are explained by what documents their methods.
 local function object_text(x)
   local meta = debug.getmetatable(x)
@@ -648,6 +660,8 @@ function M.text(x)
       #near > 0 and "; did you mean " .. table.concat(near, ", ") .. "?" or "; lathe help lists what there is"), "misuse"
   end
   if type(x) == "table" and rawget(x, "is_stage") then return name_text(x.stage) end
+  local stage = type(x) == "function" and M.stage_of(x)
+  if stage then return M.text(stage) end
   local name = (type(x) == "function" or type(x) == "table") and name_of_value(x)
   local text = name and name_text(name)
   if text then return text end

@@ -113,8 +113,11 @@ local function module_text(name, t)
 end
 
 local function function_text(f)
-  local name = require("lathe.help").name_of_value(f)
+  local help = require "lathe.help"
+  local name = help.name_of_value(f)
   if name then return "function " .. name end
+  local stage = help.stage_of(f)
+  if stage then return ("stage %s: lathe.%s { … } in a recipe"):format(stage, stage) end
   local info = debug.getinfo(f, "S")
   if info.what == "C" then return "function (built in)" end
   return ("function (%s:%d)"):format(info.short_src, info.linedefined)

@@ -23,6 +23,7 @@ case("an object with a name for itself", setmetatable({}, { __tostring = functio
 case("an object that fails to say what it is", setmetatable({}, { __tostring = function() error("no", 0) end }), "table (no)")
 case("a show hook", setmetatable({}, { __show = function() return "shown" end }), "shown")
 case("documented functions have names", require("engine.hash").sha256, "function engine.hash.sha256")
+case("a stage's constructor", require("lathe").chunk, "stage chunk: lathe.chunk { … } in a recipe")
 case("modules", require "engine.hash", "module engine.hash: rng, sha256, xxh3")
 
 test.case("tables inside themselves", function()
