@@ -8,7 +8,7 @@ local lathe = require "lathe"
 
 return lathe.recipe "demo" {
   description = "a handbook becomes a small model that answers questions about its definitions",
-  options = { input = "$root/demo", facts = 60, steps = 400, epochs = 40 },
+  options = { input = "$root/demo", facts = 60, steps = 300, epochs = 40 },
 
   lathe.read      { "$input/**/*.{md,html,txt,docx,pdf}" },
   lathe.clean     {},

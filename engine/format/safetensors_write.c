@@ -101,7 +101,7 @@ static int put_header(struct safetensors_writer *w, struct buf *b,
     w->tensors[i].dtype = specs[i].dtype;
   }
   buf_addc(b, '}');
-  while (b->len % 8) buf_addc(b, ' ');
+  while (!b->failed && b->len % 8) buf_addc(b, ' ');
   if (!rc && b->len > SAFETENSORS_HEADER_MAX)
     rc = err_set(err, ERR_LIMIT, "a header of %zu bytes; the most is 100 MB", b->len);
   return rc ? rc : buf_check(b, "a header", err);

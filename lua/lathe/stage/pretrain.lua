@@ -34,10 +34,10 @@ local M = {
   summary = "Trains a small language model from nothing on the text of the records.",
   options = {
     preset = { type = "string", default = "small", choices = { "small", "nano" }, help = "the model's size" },
-    steps = { type = "integer", default = 400, min = 1, help = "optimiser steps" },
+    steps = { type = "integer", default = 300, min = 1, help = "optimiser steps" },
     batch = { type = "integer", default = 4, min = 1, help = "windows of a step" },
     context = { type = "integer", default = 256, min = 32, help = "tokens of a window, at most" },
-    lr = { type = "number", default = 2e-3, min = 0, help = "the highest learning rate" },
+    lr = { type = "number", default = 1e-3, min = 0, help = "the highest learning rate" },
     warmup = { type = "number", default = 0.05, min = 0, help = "steps of warm-up; below 1 a share of all" },
     schedule = { type = "string", default = "cosine", choices = schedule.kinds, help = "how the rate falls" },
     decay = { type = "number", default = 0.1, min = 0, help = "weight decay" },
