@@ -19,6 +19,7 @@ return lathe.recipe "demo" {
   lathe.pretrain  { preset = "small", steps = "$steps" },                     -- makes "base"
 
   lathe.generate  { "qa" },                                                   -- offline, from definitions
+  lathe.dedup     { name = "repeats", field = "instruction", near = false },  -- asked twice where chunks overlap
   lathe.select    { max = "$facts", group = "metadata.fact" },
   lathe.prompt    { template = "chatml" },
   lathe.partition { by = { field = "metadata.phrasing", test = { 3, 4 } } },  -- held-out phrasings

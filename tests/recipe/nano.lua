@@ -12,6 +12,7 @@ return lathe.recipe "nano" {
   lathe.tokenizer { vocab_size = 400 },
   lathe.pretrain { preset = "nano", steps = 6, batch = 2, context = 64 },
   lathe.generate { "qa" },
+  lathe.dedup { name = "repeats", field = "instruction", near = false },
   lathe.select { max = 6, group = "metadata.fact" },
   lathe.prompt { template = "chatml" },
   lathe.partition { by = { field = "metadata.phrasing", test = { 3, 4 } } },
