@@ -192,6 +192,8 @@ end
 
 -- ---- telling ----
 
+local SMALL = 100e6 -- parameters; below, the report says what not to expect
+
 local function percent(v) return v and ("%.0f %%"):format(v * 100) or "–" end
 local function figure(v) return v and ("%.3f"):format(v) or "–" end
 
@@ -201,31 +203,80 @@ local function one_line(text)
   return #text > 400 and text:sub(1, utf8.offset(text, 0, 400) - 1) .. " …" or text
 end
 
-local function row(name, before, after, show)
-  return ("| %s | %s | %s |"):format(name, show(before), show(after))
-end
-
-local function report(result)
+-- The rows of the table: what was measured, before, after.
+local function rows(result)
   local b, a = result.before, result.after
-  local lines = { "# Evaluation", "",
-    ("%d questions in phrasings that were never trained (about facts that were), %d in trained phrasings."):format(
-      a.unseen_phrasings.questions, a.trained_phrasings.questions), "", "| | before | after |", "|---|---:|---:|" }
+  local out = {}
+  local function add(name, before, after, show) out[#out + 1] = { name, show(before), show(after) } end
   for _, set in ipairs { { "unseen phrasings", "unseen_phrasings" }, { "trained phrasings", "trained_phrasings" } } do
     local name, key = set[1], set[2]
-    lines[#lines + 1] = row(name .. ": loss", b[key].loss, a[key].loss, figure)
-    lines[#lines + 1] = row(name .. ": ROUGE-L", b[key].rouge_l, a[key].rouge_l, figure)
-    lines[#lines + 1] = row(name .. ": exactly right", b[key].exact, a[key].exact, percent)
-    lines[#lines + 1] = row(name .. ": stops by itself", b[key].stopped, a[key].stopped, percent)
+    add(name .. ": loss", b[key].loss, a[key].loss, figure)
+    add(name .. ": ROUGE-L", b[key].rouge_l, a[key].rouge_l, figure)
+    add(name .. ": exactly right", b[key].exact, a[key].exact, percent)
+    add(name .. ": stops by itself", b[key].stopped, a[key].stopped, percent)
   end
-  lines[#lines + 1] = row("unseen documents: loss", b.unseen_documents.tokens > 0 and b.unseen_documents.loss or nil,
+  add("unseen documents: loss", b.unseen_documents.tokens > 0 and b.unseen_documents.loss or nil,
     a.unseen_documents.tokens > 0 and a.unseen_documents.loss or nil, figure)
-  lines[#lines + 1] = "\nA model this small learns the facts it was shown and answers them in other words; it cannot "
-    .. "reason over text it has not seen. The loss on unseen documents says how little carries over."
+  return out
+end
+
+local function opening(result)
+  local a = result.after
+  return ("%d questions in phrasings that were never trained, about facts that were; %d in trained phrasings."):format(
+    a.unseen_phrasings.questions, a.trained_phrasings.questions)
+end
+
+-- What the figures mean, said for the size of model that made them.
+local function meaning(result)
+  local text = "Unseen phrasings ask for facts of the training set in other words. Unseen documents were kept out "
+    .. "of all training; their loss says how much carries over to new text."
+  if result.parameters >= SMALL then return text end
+  return text .. (" A model of %.1f million parameters learns the facts it is shown; it cannot reason over text it "
+    .. "has not seen, and its loss there usually rises as it learns to answer. A real base model (0.5 billion "
+    .. "parameters and more) brings its language with it: there the same recipe teaches style, format and the "
+    .. "words of a field."):format(result.parameters / 1e6)
+end
+
+local function asked(q) return q.question or q.id or "question" end
+
+local function markdown(result)
+  local lines = { "# Evaluation", "", opening(result), "", "| | before | after |", "|---|---:|---:|" }
+  for _, r in ipairs(rows(result)) do lines[#lines + 1] = ("| %s | %s | %s |"):format(r[1], r[2], r[3]) end
+  lines[#lines + 1] = "\n" .. meaning(result)
   for _, q in ipairs(result.questions) do
-    lines[#lines + 1] = ("\n## %s\n\n- expected: %s\n- before: %s\n- after: %s"):format(q.question or q.id
-      or "question", q.expected, one_line(q.before), one_line(q.after))
+    lines[#lines + 1] = ("\n## %s\n\n- expected: %s\n- before: %s\n- after: %s"):format(asked(q), q.expected,
+      one_line(q.before), one_line(q.after))
   end
   return table.concat(lines, "\n") .. "\n"
+end
+
+-- Breaks a paragraph into lines of at most 78 characters.
+local function wrapped(text)
+  local lines, line = {}, ""
+  for word in text:gmatch "%S+" do
+    if #line > 0 and #line + #word + 1 > 78 then
+      lines[#lines + 1] = line
+      line = word
+    else
+      line = #line > 0 and line .. " " .. word or word
+    end
+  end
+  lines[#lines + 1] = line
+  return table.concat(lines, "\n")
+end
+
+-- The same for a terminal, printed when the run ends.
+local function terminal(result)
+  local lines = { ("%-36s %10s %10s"):format("", "before", "after") }
+  for _, r in ipairs(rows(result)) do
+    lines[#lines + 1] = ("%-36s %10s %10s"):format(r[1], (r[2]:gsub("–", "-")), (r[3]:gsub("–", "-")))
+  end
+  lines[#lines + 1] = "\n" .. wrapped(opening(result) .. " " .. meaning(result)) .. "\n"
+  for _, q in ipairs(result.questions) do
+    lines[#lines + 1] = ("Q: %s\n   before: %s\n   after:  %s\n   the text says: %s\n"):format(asked(q),
+      one_line(q.before), one_line(q.after), q.expected)
+  end
+  return table.concat(lines, "\n")
 end
 
 function M.make(input, ctx)
@@ -254,13 +305,14 @@ function M.make(input, ctx)
   after, given_after, code = measure_all(m, tok, sets, limit)
   if not after then return nil, given_after, code end
   ctx.progress(2, 2, "models")
-  local result = { before = before, after = after,
+  local result = { before = before, after = after, parameters = m:parameters(),
     questions = json.array(shown_questions(test, given_before, given_after, o.questions, ctx.seed)) }
   local fine
   fine, message, code = file.write(ctx.dir .. "/evaluation.json",
     json.encode(result, { indent = 2, sort = true }) .. "\n")
-  if fine then fine, message, code = file.write(ctx.dir .. "/evaluation.md", report(result)) end
+  if fine then fine, message, code = file.write(ctx.dir .. "/evaluation.md", markdown(result)) end
   if not fine then return nil, message, code end
+  result.report = terminal(result)
   return result
 end
 
