@@ -172,31 +172,31 @@ local function failed(stage, ctx, record, path, number, problem, code)
     message = ("stage %s, record %s: %s"):format(stage.name, where_is(record, path, number), message) }, 0)
 end
 
+local function run_record(stage, ctx, line, path, number, emit)
+  local record = parse(line, path, number)
+  ctx.begin(record)
+  local fine, result, message, code = pcall(stage.module.each, record, ctx, emit)
+  if not fine then
+    failed(stage, ctx, record, path, number, result)
+  elseif result == nil and message then
+    failed(stage, ctx, record, path, number, message, code)
+  end
+end
+
 local function run_records(stage, job, ctx, counts, emit)
-  local each = stage.module.each
   for _, range in ipairs(job.ranges) do
     local path = range[1]
     for line, number, _, length in checked(file.lines(path, { from = range[2], to = range[3] })) do
       counts.records_in = counts.records_in + 1
       number = number + (range[4] or 0)
-      if not line then
+      if line then
+        run_record(stage, ctx, line, path, number, emit)
+      else
         ctx.reject({ path = path, line = number, bytes = length }, "line_too_long",
           "lines over 64 MiB are not read")
-      else
-        local record = parse(line, path, number)
-        ctx.begin(record)
-        local fine, result, message, code = pcall(each, record, ctx, emit)
-        if not fine then
-          failed(stage, ctx, record, path, number, result)
-        elseif result == nil and message then
-          failed(stage, ctx, record, path, number, message, code)
-        end
-        -- a long record leaves copies of its text behind; they go before the next one comes
-        if #line >= LONG_LINE then
-          line, record = nil, nil -- luacheck: ignore 311
-          collectgarbage()
-        end
       end
+      -- a long record leaves copies of its text behind: they go before the next one comes
+      if length >= LONG_LINE then collectgarbage() end
     end
   end
 end
