@@ -4,6 +4,7 @@
 -- Runs in a worker thread's state, or in the main state for stages typed into the REPL. Order of
 -- writing: side files, then the rejected, then the part itself; the part's presence means done.
 
+local clock = require "engine.clock"
 local file = require "engine.file"
 local hash = require "engine.hash"
 local json = require "engine.json"
@@ -204,9 +205,10 @@ end
 --- Runs one part of a map stage.
 -- @param stage table: the resolved stage
 -- @param job table: { part, dir, ranges = {{path, from, to, lines before} …}, artifacts, seed, root, memory }
--- @return table: { records_in, records_out, rejected, transient, logs } or { retry = true } or { error = … }
+-- @return table: { records_in, records_out, rejected, transient, logs, seconds } or { retry = true } or { error = … }
 function M.run(stage, job)
   local counts = { records_in = 0, records_out = 0, rejected = 0, transient = 0 }
+  local began = clock.now()
   stage.cache = stage.cache or {}
   local out <close> = writer(job.dir, job.part)
   local ctx = M.context(stage, job, counts, out)
@@ -221,6 +223,7 @@ function M.run(stage, job)
   if fine then fine, problem = pcall(out.commit, out) end
   if fine then
     counts.logs = #ctx.logs > 0 and ctx.logs or nil
+    counts.seconds = clock.now() - began
     return counts
   end
   if problem == RETRY then return { retry = true } end

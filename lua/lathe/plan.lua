@@ -5,7 +5,7 @@
 -- fingerprint. keys() reads the inputs (files to be read, templates) and gives each stage the hash that
 -- its manifest is compared with:
 --
---   key(stage) = SHA-256 of { name, version, options, seed, key(predecessor), keys(artifacts used),
+--   key(stage) = SHA-256 of { name, version, options, seed, key(whose parts are read), keys(artifacts used),
 --                             files listed by a source, templates, the recipe file if it has functions }
 
 local config = require "lathe.config"
@@ -306,6 +306,16 @@ local function list_items(plan, stage, run_dir)
   return items, hash_items(items, ("%s/%s/inputs.json"):format(run_dir, stage.folder))
 end
 
+--- The stage whose parts are read by whoever reads this one: an artifact passes its input through.
+-- @param plan table
+-- @param index integer|nil
+-- @return stage|nil: nil where the records come from outside the recipe
+function M.records_of(plan, index)
+  local stage = index and plan.stages[index]
+  while stage and stage.kind == "artifact" do stage = plan.stages[stage.from] end
+  return stage
+end
+
 --- Gives every stage its key, and every source its list of items.
 -- @param plan table: from resolve
 -- @param run_dir string: the run's folder (for remembered hashes)
@@ -322,8 +332,9 @@ function M.keys(plan, run_dir)
         parts.inputs[i] = { item.path, item.sha256 or item.id or "" }
       end
     end
-    if stage.from then
-      parts.from = plan.stages[stage.from].key
+    local records = M.records_of(plan, stage.from)
+    if records then
+      parts.from = records.key
     elseif plan.input then
       parts.from = file.sha256(plan.input)
     end
@@ -332,7 +343,10 @@ function M.keys(plan, run_dir)
       parts.uses[artifact] = maker > 0 and plan.stages[maker].key or plan.given[artifact]
     end
     parts.reads = {}
-    for label, index in pairs(stage.reads) do parts.reads[label] = plan.stages[index].key end
+    for label, index in pairs(stage.reads) do
+      local read = M.records_of(plan, index)
+      parts.reads[label] = read and read.key or ""
+    end
     if stage.path then parts.code = file.sha256(stage.path) end
     if stage.inline or has_functions(stage.options) then parts.recipe = recipe_hash end
     if stage.module.hashes then

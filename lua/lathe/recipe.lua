@@ -68,12 +68,14 @@ function Run:look(stage)
   stage.dir = self.dir .. "/" .. stage.folder
   self:adopt(stage)
   local manifest = decode_file(manifest_path(stage))
-  local upstream_redone = stage.from and self.plan.stages[stage.from].redo
+  local records = planner.records_of(self.plan, stage.from)
+  local upstream_redone = records and records.redo
   for _, maker in pairs(stage.uses) do
     upstream_redone = upstream_redone or maker > 0 and self.plan.stages[maker].redo
   end
   for _, index in pairs(stage.reads) do
-    upstream_redone = upstream_redone or self.plan.stages[index].redo
+    records = planner.records_of(self.plan, index)
+    upstream_redone = upstream_redone or records and records.redo
   end
   local forced = self.from_index and stage.index >= self.from_index
   if self.only_index and stage.index ~= self.only_index then forced, upstream_redone = false, false end
@@ -228,7 +230,7 @@ function Run:finish(stage, more)
     version = stage.module.version or 1, lathe = self.version, parts = count,
     records_in = stage.records_in or 0, records_out = out, rejected = rejected, reasons = reasons,
     transient = transient, artifact = stage.publishes, facts = more.facts,
-    seconds = math.floor((clock.now() - stage.began) * 1000 + 0.5) / 1000 }
+    seconds = math.floor((stage.work_seconds or clock.now() - stage.began) * 1000 + 0.5) / 1000 }
   must(file.write(manifest_path(stage), json.encode(manifest, { indent = 2, sort = true }) .. "\n"))
   stage.manifest, stage.done = manifest, true
   self.log:event("info", "stage", "finished", { stage = stage.name, duration_ms = math.floor(manifest.seconds * 1000),
@@ -271,7 +273,8 @@ end
 
 function Run:artifacts_ready(stage)
   for _, index in pairs(stage.reads) do
-    if not self.plan.stages[index].done then return false end
+    local records = planner.records_of(self.plan, index)
+    if records and not records.done then return false end
   end
   for _, maker in pairs(stage.uses) do
     if maker > 0 and not self.plan.stages[maker].done then return false end
@@ -305,6 +308,7 @@ function Run:settle(stage, n, reply, milliseconds)
   for _, entry in ipairs(reply.logs or {}) do
     self.log:event(entry.level, stage.name, entry.message, entry.fields)
   end
+  stage.work_seconds = (stage.work_seconds or 0) + (reply.seconds or 0)
   self.log:event("debug", "part", "finished", { stage = stage.name, part = n,
     duration_ms = milliseconds, records_in = reply.records_in, records_out = reply.records_out,
     rejected = reply.rejected })

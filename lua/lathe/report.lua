@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What a run says to a person: the plan before, the summary after.
 
+local config = require "lathe.config"
 local file = require "engine.file"
 local progress = require "lathe.progress"
 
@@ -20,7 +21,9 @@ local function folder_size(path)
 end
 
 local function state_of(run, stage)
-  if stage.done then
+  if stage.done and stage.kind == "artifact" then
+    return ("done before: %s records read"):format(progress.count(stage.manifest.records_in))
+  elseif stage.done then
     return ("done before: %s in, %s out"):format(progress.count(stage.manifest.records_in),
       progress.count(stage.manifest.records_out))
   end
@@ -43,7 +46,9 @@ function M.plan(recipe, options)
   end
   print(("recipe %s in %s: %d stages, %d threads, %s of memory"):format(run.plan.name, run.dir,
     #run.plan.stages, run.threads, progress.bytes(run.memory)))
-  for name, value in pairs(run.plan.options) do print(("  option %s = %s"):format(name, tostring(value))) end
+  for _, name in ipairs(config.names(run.plan.options)) do
+    print(("  option %s = %s"):format(name, tostring(run.plan.options[name])))
+  end
   for _, stage in ipairs(run.plan.stages) do
     local kind = stage.kind == "artifact" and "makes " .. stage.publishes or stage.kind
     print(("  %2d %-14s %-18s %s"):format(stage.index, stage.name, kind, state_of(run, stage)))
