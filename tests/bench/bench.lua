@@ -1,0 +1,473 @@
+-- SPDX-License-Identifier: MIT
+-- make bench: each benchmark does the same work with Lathe and with the peers that are installed, in turn,
+-- five times; the medians and their ratio are printed (above 1: Lathe is faster). Run by tests/bench/run.
+--
+--     this process ── requests ──► peers.py (one Python process, prepared once)
+--          ▲──────── replies (a named pipe) ──┘
+--
+-- Inputs are made here from a fixed seed. Where a result can be compared, it is: a line that ends in
+-- DIFFERS did not do the same work, and its ratio says nothing. What is timed is what a user would call,
+-- strings and tables of results included; reading the inputs and importing libraries are not.
+
+local clock = require "engine.clock"
+local dedup = require "engine.dedup"
+local file = require "engine.file"
+local gguf = require "engine.gguf"
+local hash = require "engine.hash"
+local jinja = require "lathe.jinja"
+local json = require "engine.json"
+local model = require "engine.model"
+local safetensors = require "engine.safetensors"
+local tensor = require "engine.tensor"
+local text = require "engine.text"
+local tokenizer = require "engine.tokenizer"
+local worker = require "engine.worker"
+
+local ROUNDS = 5
+local dir = assert(arg[1], "usage: tests/bench/run [NAME...]")
+local MB = 1e6
+
+-- Inputs ---------------------------------------------------------------------------------------------------------------
+
+local SYLLABLES = { "ta", "re", "lo", "min", "ska", "ver", "on", "pi", "qua", "den", "ist", "al", "fer", "mo", "ru", "che",
+  "bor", "an", "ti", "es", "gra", "ul", "no", "ke", "sy", "or" }
+local RARE = { "naïve", "Größe", "日本語", "данные", "café", "don't", "we'll", "1,024", "2026-11-21", "x = y + 1;", "(see", "3.14159",
+  "https://example.org/a?b=c", "e.g.", "“quoted”", "it's" }
+
+local function make_words(rng, n)
+  local words = {}
+  for i = 1, n do
+    local parts = {}
+    for k = 1, rng:integer(1, i < 300 and 2 or 4) do parts[k] = SYLLABLES[rng:integer(1, #SYLLABLES)] end
+    words[i] = table.concat(parts)
+  end
+  return words
+end
+
+-- Word frequencies fall as 1/rank, about as in a language.
+local function sentence(rng, words)
+  local out, log_n = {}, math.log(#words)
+  for i = 1, rng:integer(5, 24) do
+    out[i] = rng:number() < 0.03 and RARE[rng:integer(1, #RARE)] or words[math.floor(math.exp(rng:number() * log_n))]
+  end
+  out[1] = out[1]:sub(1, 1):upper() .. out[1]:sub(2)
+  return table.concat(out, " ") .. (rng:number() < 0.1 and "?" or ".")
+end
+
+local function document(rng, words, bytes)
+  local out, size = {}, 0
+  while size < bytes do
+    local s = sentence(rng, words)
+    out[#out + 1] = s
+    out[#out + 1] = rng:number() < 0.15 and "\n\n" or rng:number() < 0.1 and "\n" or " "
+    size = size + #s + 1
+  end
+  return table.concat(out, "", 1, #out - 1)
+end
+
+local function make_documents(seed, count, bytes)
+  local rng, list = hash.rng(seed), {}
+  local words = make_words(rng, 30000)
+  for i = 1, count do list[i] = document(rng, words, bytes) end
+  return list
+end
+
+local function put(name, bytes)
+  local path = dir .. "/" .. name
+  assert(file.write(path, bytes, false))
+  return path
+end
+
+local function total_bytes(list)
+  local n = 0
+  for _, s in ipairs(list) do n = n + #s end
+  return n
+end
+
+local shared = {} -- inputs that several benchmarks use, made when first asked for
+
+local function corpus()
+  if not shared.corpus then
+    local docs = make_documents("corpus", 2000, 4200)
+    shared.corpus = { docs = docs, bytes = total_bytes(docs), path = put("corpus.txt", table.concat(docs, "\x1e")) }
+  end
+  return shared.corpus
+end
+
+local function random_floats(count)
+  local rng, list = hash.rng "floats", {}
+  for i = 1, 65536 do list[i] = rng:normal() * 0.02 end
+  local parts = {}
+  for i = 1, #list, 128 do parts[#parts + 1] = ("<" .. ("f"):rep(128)):pack(table.unpack(list, i, i + 127)) end
+  local block = table.concat(parts)
+  return block:rep(count // 65536)
+end
+
+local ROWS, COLUMNS = 4096, 4096
+local function floats()
+  if not shared.floats then
+    local bytes = random_floats(ROWS * COLUMNS)
+    shared.floats = { bytes = bytes, path = put("floats.bin", bytes) }
+  end
+  return shared.floats
+end
+
+-- Benchmarks -----------------------------------------------------------------------------------------------------------
+-- Each: name, title, unit, and prepare() -> { amount (per run, in that unit × seconds), run() -> a function that
+-- gives the check (called after the clock has stopped), ask = what peers are told }. same: how checks compare.
+
+local function close(a, b) return math.abs(a - b) <= 0.02 * math.abs(b) end
+local function equal(a, b) return json.encode(a) == json.encode(b) end
+
+local BENCHES = {}
+local function bench(b) BENCHES[#BENCHES + 1] = b end
+
+bench { name = "bpe", title = "BPE encode, 1 thread", unit = "MB/s", peers = { "tokenizers", "tiktoken" },
+  -- tiktoken's check has no hash: only the number of tokens is compared.
+  same = function(a, b) return a[1] == b[1] and (b[2] == json.null or b[2] == nil or a[2] == b[2]) end,
+  prepare = function()
+    local c = corpus()
+    local path = os.getenv "LATHE_CONFORMANCE" .. "/tokenizers/gpt2/tokenizer.json"
+    local tok, note
+    if file.stat(path) then
+      tok, note = assert(tokenizer.load(path)), "GPT-2's vocabulary"
+    else
+      tok = assert(tokenizer.train { texts = { table.unpack(c.docs, 1, 250) }, vocab_size = 8192,
+        special = { "<|endoftext|>" } })
+      path = dir .. "/tokenizer.json"
+      assert(tok:save(path))
+      note = "a vocabulary of 8,192 trained here"
+    end
+    local function run()
+      local ids = {}
+      for i, doc in ipairs(c.docs) do ids[i] = tok:encode_packed(doc) end
+      return function() return { total_bytes(ids) // 4, hash.sha256(ids[1]) } end
+    end
+    return { amount = c.bytes / MB, run = run, ask = { tokenizer = path, text = c.path }, note = note }
+  end }
+
+bench { name = "chunk", title = "recursive chunking 1000/200", unit = "MB/s", peers = { "langchain-text-splitters" },
+  prepare = function()
+    local c = corpus()
+    local options = { size = 1000, overlap = 200 }
+    local function run()
+      local chunks = {}
+      for _, doc in ipairs(c.docs) do
+        local at = text.chunk_characters(doc, options)
+        for i = 1, #at, 2 do chunks[#chunks + 1] = doc:sub(at[i] + 1, at[i + 1]) end
+      end
+      return function() return { #chunks, total_bytes(chunks) } end
+    end
+    return { amount = c.bytes / MB, run = run, ask = { text = c.path, size = 1000, overlap = 200 } }
+  end }
+
+bench { name = "dedup", title = "MinHash near duplicates", unit = "MB/s", peers = { "rensa", "datatrove" },
+  note = "Lathe and rensa: to the verdicts; datatrove: signatures only, words by split",
+  prepare = function()
+    local docs, rng = make_documents("dedup", 2000, 1500), hash.rng "copies"
+    for i = 1, 200 do -- one in eleven is a copy with a word more
+      docs[#docs + 1] = docs[rng:integer(1, 2000)] .. " copy" .. i
+    end
+    local path = put("dedup.txt", table.concat(docs, "\x1e"))
+    local function run()
+      local d = assert(dedup.new { near = 0.8, scratch = dir })
+      for _, doc in ipairs(docs) do assert(d:add(doc)) end
+      local facts = assert(d:finish())
+      d:close()
+      return function() return facts.kept end
+    end
+    return { amount = total_bytes(docs) / MB, run = run, ask = { text = path } }
+  end }
+
+bench { name = "jsonl", title = "JSONL, 3 fields of each record", unit = "MB/s", peers = { "orjson" }, same = equal,
+  prepare = function()
+    local c, out = corpus(), {}
+    for i, doc in ipairs(c.docs) do
+      for k = 0, 3 do
+        out[#out + 1] = json.encode { id = ("%016x"):format(i * 4 + k), text = doc:sub(k * 1000 + 1, k * 1000 + 1000):gsub("[\x80-\xff]", ""),
+          n = i, source = "bench", tags = { "a", "b", "c" }, score = i / 7,
+          metadata = { path = "folder/file-" .. i .. ".md", span = { k * 1000, k * 1000 + 1000 }, page = k } } .. "\n"
+      end
+    end
+    local lines = table.concat(out)
+    local path = put("records.jsonl", lines)
+    local function run()
+      local total = 0
+      for line in file.lines(path) do
+        local r = json.record(line)
+        total = total + r.n + #r.id + #r.metadata.path
+      end
+      return function() return total end
+    end
+    return { amount = #lines / MB, run = run, ask = { jsonl = path } }
+  end }
+
+local function hash_bench(name, title, peer, compute)
+  bench { name = name, title = title, unit = "MB/s", peers = { peer }, same = equal,
+    prepare = function()
+      local f = floats()
+      local function run()
+        local digest = compute(f.bytes)
+        return function() return digest end
+      end
+      return { amount = #f.bytes / MB, run = run, ask = { bytes = f.path } }
+    end }
+end
+hash_bench("sha256", "SHA-256 of 67 MB", "hashlib", hash.sha256)
+hash_bench("xxh3", "xxh3 of 67 MB", "xxhash", hash.xxh3)
+
+local CHATML = [[
+{% for message in messages %}
+{% if loop.first and message['role'] != 'system' %}
+{{ '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}
+{% endif %}
+{{ '<|im_start|>' + message['role'] + '\n' + message['content'] | trim + '<|im_end|>' + '\n' }}
+{% endfor %}
+{% if add_generation_prompt %}
+{{ '<|im_start|>assistant\n' }}
+{% endif %}
+]]
+bench { name = "jinja", title = "chat template, 6 turns", unit = "renders/s", peers = { "Jinja2" }, same = equal,
+  prepare = function()
+    local messages, times = json.array {}, 3000
+    for i = 1, 6 do
+      messages[i] = { role = i % 2 == 1 and "user" or "assistant", content = corpus().docs[i]:sub(1, 400):gsub("[\x80-\xff]", "") .. " " }
+    end
+    local template = assert(jinja.compile(CHATML))
+    local function run()
+      local out
+      for _ = 1, times do out = template:render { messages = messages, add_generation_prompt = true } end
+      return function() return out end
+    end
+    return { amount = times, run = run, ask = { template = CHATML, messages = messages, times = times } }
+  end }
+
+-- Four sequences of 256 tokens a step; both begin with the same weights, and adapters that add nothing yet.
+local SMALL = { vocab_size = 4096, hidden_size = 256, intermediate_size = 768, num_hidden_layers = 4, num_attention_heads = 4,
+  num_key_value_heads = 4, max_position_embeddings = 512, tie_word_embeddings = true, rms_norm_eps = 1e-5,
+  rope_theta = 10000.0 }
+local STEPS, BATCH, CONTEXT = 4, 4, 256
+
+local function sft_batch()
+  local rng, lists, tokens, targets, lengths = hash.rng "tokens", json.array {}, {}, {}, {}
+  for b = 1, BATCH do
+    lists[b], lengths[b] = json.array {}, CONTEXT
+    for i = 1, CONTEXT do lists[b][i] = math.floor(math.exp(rng:number() * math.log(4095))) end
+    table.move(lists[b], 1, CONTEXT, #tokens + 1, tokens)
+    table.move(lists[b], 2, CONTEXT, #targets + 1, targets)
+    targets[#targets + 1] = -1
+  end
+  return lists, { tokens = tokens, targets = targets, lengths = lengths }
+end
+
+bench { name = "sft", title = "LoRA step, fp32, 4.5 M weights", unit = "tokens/s", peers = { "peft" }, same = close,
+  prepare = function()
+    local m = assert(model.new(SMALL, { seed = 1 }))
+    local folder = dir .. "/model"
+    assert(file.mkdirs(folder))
+    local config = { architectures = json.array { "LlamaForCausalLM" }, model_type = "llama", hidden_act = "silu",
+      torch_dtype = "float32", bos_token_id = 1, eos_token_id = 2 }
+    for k, v in pairs(SMALL) do config[k] = v end
+    assert(file.write(folder .. "/config.json", json.encode(config)))
+    assert(m:save_weights(folder .. "/model.safetensors"))
+    assert(m:lora { rank = 16, alpha = 32, targets = "all-linear", seed = 1 })
+    local ids, batch = sft_batch()
+    local function run()
+      local loss
+      for _ = 1, STEPS do
+        local sum, count = m:accumulate(batch)
+        loss = assert(sum, count) / count
+        assert(m:step { lr = 1e-3, clip = 1.0 })
+      end
+      return function() return loss end
+    end
+    return { amount = STEPS * BATCH * CONTEXT, run = run,
+      ask = { model = folder, ids = ids, steps = STEPS, threads = worker.processors() } }
+  end }
+
+bench { name = "matmul", title = "fp32 product 1024³, all threads", unit = "GFLOP/s", peers = { "torch" },
+  prepare = function()
+    local n, times = 1024, 8
+    local bytes = random_floats(n * n)
+    local a = assert(tensor.new { shape = { n, n }, data = bytes })
+    local b = assert(tensor.new { shape = { n, n }, data = bytes })
+    local function run()
+      for _ = 1, times do assert(tensor.matmul(a, b)) end
+      return function() end
+    end
+    return { amount = times * 2 * n ^ 3 / 1e9, run = run, ask = { n = n, times = times, threads = worker.processors() } }
+  end }
+
+bench { name = "safetensors", title = "safetensors write, f32", unit = "MB/s", peers = { "safetensors" },
+  note = "both sides flush to the disk",
+  prepare = function()
+    local f = floats()
+    local function run()
+      local w = assert(safetensors.create(dir .. "/ours.safetensors",
+        { { name = "a", dtype = "f32", shape = { ROWS, COLUMNS } } }))
+      assert(w:write(f.bytes))
+      assert(w:commit())
+      return function() end
+    end
+    return { amount = #f.bytes / MB, run = run,
+      ask = { floats = f.path, rows = ROWS, columns = COLUMNS, out = dir .. "/peer.safetensors" } }
+  end }
+
+bench { name = "gguf", title = "GGUF write, f32 to Q8_0", unit = "MB/s of f32", peers = { "gguf" }, same = equal,
+  note = "both sides flush to the disk",
+  prepare = function()
+    local f, path = floats(), dir .. "/ours.gguf"
+    local function run()
+      local w = assert(gguf.create(path))
+      w:set("general.architecture", "string", "llama")
+      w:tensor("a", "q8_0", { ROWS, COLUMNS })
+      assert(w:write(f.bytes, "f32", ROWS))
+      assert(w:commit())
+      return function() return hash.sha256((assert(gguf.open(path):read "a"))) end
+    end
+    return { amount = #f.bytes / MB, run = run,
+      ask = { floats = f.path, rows = ROWS, columns = COLUMNS, out = dir .. "/peer.gguf" } }
+  end }
+
+-- Peers ----------------------------------------------------------------------------------------------------------------
+
+local Peers = {}
+Peers.__index = Peers
+
+local function open_peers()
+  local python = os.getenv "LATHE_PEERS"
+  if not python or python == "" then return nil end
+  -- The shell opens the pipe before Python starts, so that a Python that fails ends our reading.
+  local command = ("exec '%s' tests/bench/peers.py >'%s/replies' 2>'%s/peers.log'"):format(python:gsub("'", [['\'']]), dir, dir)
+  local requests = assert(io.popen(command, "w"))
+  return setmetatable({ requests = requests, replies = assert(io.open(dir .. "/replies")) }, Peers)
+end
+
+function Peers:ask(question)
+  self.requests:write(json.encode(question), "\n")
+  self.requests:flush()
+  local line = self.replies:read "l"
+  if line then return json.decode(line) end
+  local log = file.read(dir .. "/peers.log") or ""
+  return { skip = "the Python process has ended: " .. (log:match "([^\n]+)\n*$" or "it said nothing") }
+end
+
+function Peers:close()
+  self.requests:close()
+  self.replies:close()
+end
+
+-- Running --------------------------------------------------------------------------------------------------------------
+
+local function median(list)
+  table.sort(list)
+  return list[(#list + 1) // 2]
+end
+
+local function setup(peers, b, work)
+  local ready = {}
+  for _, package in ipairs(peers and b.peers or {}) do
+    local question = { op = "setup", bench = b.name, peer = package }
+    for k, v in pairs(work.ask) do question[k] = v end
+    local reply = peers:ask(question)
+    ready[#ready + 1] = { package = package, name = reply.name, version = reply.version, skip = reply.skip, seconds = {} }
+  end
+  return ready
+end
+
+local function run_peer(peers, b, p, round)
+  if p.skip then return end
+  local reply = peers:ask { op = "run", bench = b.name, peer = p.package, last = round == ROUNDS }
+  p.skip = reply.skip
+  p.seconds[#p.seconds + 1] = reply.seconds
+  return reply.check
+end
+
+local function run_ours(work, seconds)
+  collectgarbage()
+  local start = clock.now()
+  local check = work.run()
+  seconds[#seconds + 1] = clock.now() - start
+  return check()
+end
+
+-- Three figures, whatever the size.
+local function figure(v)
+  if v >= 1000 then return (("%.0f"):format(v):reverse():gsub("(%d%d%d)(%d)", "%1,%2"):gsub("(,%d%d%d)(%d)", "%1,%2"):reverse()) end
+  return (v >= 100 and "%.0f" or v >= 10 and "%.1f" or "%.2f"):format(v)
+end
+
+local function row(...) print(("%-32s %11s %11s %8s  %s"):format(...)) end
+
+local function report(b, work, seconds, ready)
+  local ours, told = work.amount / median(seconds), false
+  for _, p in ipairs(ready) do
+    if p.skip then
+      print(("%-32s %11s %11s %8s  %s: skipped (%s)"):format(told and "" or b.title, told and "" or figure(ours), "-", "-", p.package, p.skip))
+    else
+      local peer = work.amount / median(p.seconds)
+      row(told and "" or b.title, told and "" or figure(ours), figure(peer), figure(ours / peer) .. "×",
+        ("%s %s, %s%s"):format(p.name, p.version, b.unit, p.differs and "  DIFFERS" or ""))
+    end
+    told = true
+  end
+  if not told then row(b.title, figure(ours), "-", "-", b.unit) end
+  io.stdout:flush()
+end
+
+local function one(peers, b)
+  local work = b.prepare()
+  local ready, seconds = setup(peers, b, work), {}
+  for round = 1, ROUNDS do
+    local check = run_ours(work, seconds)
+    for _, p in ipairs(ready) do
+      local other = run_peer(peers, b, p, round)
+      if b.same and not p.skip and round == 1 then p.differs = not b.same(check, other) end
+    end
+  end
+  report(b, work, seconds, ready)
+  return work.note or b.note
+end
+
+local function wanted(name)
+  if #arg < 2 then return true end
+  for i = 2, #arg do
+    if arg[i] == name then return true end
+  end
+  return false
+end
+
+local function header(peers)
+  local blas = tensor.blas()
+  print(("Lathe %s, %d threads, %s; medians of %d interleaved runs; ratio above 1: Lathe is faster"):format(worker.version(),
+    worker.processors(), blas and "OpenBLAS core " .. tostring(blas.core) or "no OpenBLAS", ROUNDS))
+  local load = tonumber((file.read("/proc/loadavg") or ""):match "^%S+")
+  if load and load > worker.processors() / 2 then
+    print(("Others use this machine (load %.1f): these figures are rough, and unfair to who waits for threads."):format(load))
+  end
+  if not peers then print "No peers: LATHE_PEERS names no Python (see tests/bench/run), so there are no ratios." end
+  row("", "Lathe", "peer", "ratio", "peer, unit")
+end
+
+local function main()
+  local peers, notes, done, began = open_peers(), {}, 0, clock.now()
+  header(peers)
+  for _, b in ipairs(BENCHES) do
+    if wanted(b.name) then
+      local note = one(peers, b)
+      if note then notes[#notes + 1] = ("  %s: %s"):format(b.title, note) end
+      done = done + 1
+      collectgarbage()
+    end
+  end
+  if peers then peers:close() end
+  if done == 0 then
+    io.stderr:write(("bench: there is no benchmark '%s'\n"):format(table.concat(arg, "', '", 2)))
+    return 2
+  end
+  print(table.concat(notes, "\n"))
+  print(("%d benchmarks in %.0f s"):format(done, clock.now() - began))
+  return 0
+end
+
+return main()

@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: MIT
+"""The Python side of make bench: one process that answers requests, one JSON object a line.
+
+    {"op": "setup", "bench": B, "peer": P, ...}  ->  {"name": ..., "version": ...} or {"skip": why}
+    {"op": "run", "bench": B, "peer": P}         ->  {"seconds": ..., "check": ...}
+
+`check` is something that must equal what Lathe computes from the same input, so that both did the same
+work; None where there is nothing to compare. Importing and preparing are not timed.
+"""
+import importlib.metadata
+import json
+import os
+import sys
+import time
+
+os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one thread against one thread
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+PEERS = {}  # (bench, peer) -> function that prepares and returns a function that does one run
+
+
+def peer(bench, package):
+    def add(function):
+        PEERS[bench, package] = function
+        return function
+    return add
+
+
+def read(path):
+    with open(path, encoding="utf-8", newline="") as f:
+        return f.read()
+
+
+def documents(path):
+    return read(path).split("\x1e")
+
+
+# ---- BPE ----
+
+@peer("bpe", "tokenizers")
+def hf_tokenizers(q):
+    import hashlib
+    import struct
+    from tokenizers import Tokenizer
+    tok, docs = Tokenizer.from_file(q["tokenizer"]), documents(q["text"])
+    tok.no_padding(), tok.no_truncation()
+
+    def run():
+        ids = [tok.encode(d, add_special_tokens=False).ids for d in docs]
+        yield
+        first = ids[0]
+        yield [sum(map(len, ids)), hashlib.sha256(struct.pack(f"<{len(first)}I", *first)).hexdigest()]
+    return run
+
+
+@peer("bpe", "tiktoken")
+def tiktoken_(q):
+    import tiktoken
+    bytes_of = {c: b for b, c in byte_characters().items()}
+    model = json.loads(read(q["tokenizer"]))
+    special = {t["content"]: t["id"] for t in model["added_tokens"]}
+    ranks = {bytes(bytes_of[c] for c in token): i for token, i in model["model"]["vocab"].items()
+             if token not in special}
+    pattern = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
+    enc, docs = tiktoken.Encoding("bench", pat_str=pattern, mergeable_ranks=ranks, special_tokens={}), documents(q["text"])
+
+    def run():
+        ids = [enc.encode_ordinary(d) for d in docs]
+        yield
+        yield [sum(map(len, ids)), None]
+    return run
+
+
+def byte_characters():
+    """GPT-2's printable character for each byte: printable ones stand for themselves, others follow at 256."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    rest = [b for b in range(256) if b not in plain]
+    return {**{b: chr(b) for b in plain}, **{b: chr(256 + i) for i, b in enumerate(rest)}}
+
+
+# ---- chunking ----
+
+@peer("chunk", "langchain-text-splitters")
+def langchain(q):
+    from langchain_text_splitters import RecursiveCharacterTextSplitter
+    splitter = RecursiveCharacterTextSplitter(chunk_size=q["size"], chunk_overlap=q["overlap"])
+    docs = documents(q["text"])
+
+    def run():
+        chunks = [splitter.split_text(d) for d in docs]
+        yield
+        yield [sum(map(len, chunks)), sum(len(c.encode()) for d in chunks for c in d)]
+    return run
+
+
+# ---- near duplicates ----
+
+@peer("dedup", "rensa")
+def rensa_(q):
+    from rensa import RMinHash, RMinHashLSH
+    docs = documents(q["text"])
+
+    def run():
+        lsh, kept, signatures = RMinHashLSH(threshold=0.8, num_perm=128, num_bands=16), 0, {}
+        for i, doc in enumerate(docs):
+            words = doc.lower().split()
+            m = RMinHash(num_perm=128, seed=42)
+            m.update([" ".join(words[k:k + 5]) for k in range(max(1, len(words) - 4))])
+            if any(m.jaccard(signatures[j]) >= 0.8 for j in lsh.query(m)):
+                continue
+            kept += 1
+            signatures[i] = m
+            lsh.insert(i, m)
+        yield
+        yield None
+    return run
+
+
+@peer("dedup", "datatrove")
+def datatrove_(q):
+    import tempfile
+    from datatrove.pipeline.dedup import minhash
+
+    class Words:  # its own tokenizer of words needs a language package; splitting is the cheaper choice
+        def word_tokenize(self, text):
+            return text.split()
+    minhash.load_word_tokenizer = lambda language: Words()
+    signer = minhash.MinhashDedupSignature(tempfile.gettempdir(), minhash.MinhashConfig())
+    hash_of = signer._hash_func
+    try:
+        hash_of("a")
+    except TypeError:  # datatrove 0.10 gives str, which xxhash 4 no longer takes
+        signer._hash_func = lambda text: hash_of(text.encode())
+    docs = documents(q["text"])
+
+    def run():
+        for doc in docs:
+            shingles = signer.get_shingles(doc)
+            if shingles.size:
+                signer.get_signature(shingles)
+        yield
+        yield None
+    return run
+
+
+# ---- JSONL ----
+
+@peer("jsonl", "orjson")
+def orjson_(q):
+    import orjson
+
+    def run():
+        total = 0
+        with open(q["jsonl"], "rb") as f:
+            for line in f:
+                r = orjson.loads(line)
+                total += r["n"] + len(r["id"]) + len(r["metadata"]["path"])
+        yield
+        yield total
+    return run
+
+
+# ---- hashes ----
+
+@peer("sha256", "hashlib")
+def hashlib_(q):
+    import hashlib
+    data = open(q["bytes"], "rb").read()
+
+    def run():
+        digest = hashlib.sha256(data).hexdigest()
+        yield
+        yield digest
+    return run
+
+
+@peer("xxh3", "xxhash")
+def xxhash_(q):
+    import xxhash
+    data = open(q["bytes"], "rb").read()
+
+    def run():
+        digest = xxhash.xxh3_64_hexdigest(data)
+        yield
+        yield digest
+    return run
+
+
+# ---- templates ----
+
+@peer("jinja", "Jinja2")
+def jinja2_(q):
+    from jinja2.sandbox import ImmutableSandboxedEnvironment  # as transformers renders chat templates
+    template = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(q["template"])
+
+    def run():
+        for _ in range(q["times"]):
+            out = template.render(messages=q["messages"], add_generation_prompt=True)
+        yield
+        yield out
+    return run
+
+
+# ---- training and products ----
+
+@peer("sft", "peft")
+def peft_(q):
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+    torch.set_num_threads(q["threads"])
+    model = AutoModelForCausalLM.from_pretrained(q["model"], dtype=torch.float32)
+    targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    model = get_peft_model(model, LoraConfig(r=16, lora_alpha=32, target_modules=targets, task_type="CAUSAL_LM"))
+    model.train()
+    ids = torch.tensor(q["ids"])
+    trained = [p for p in model.parameters() if p.requires_grad]
+    adam = torch.optim.AdamW(trained, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.0)
+
+    def run():
+        for _ in range(q["steps"]):
+            loss = model(input_ids=ids, labels=ids).loss
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(trained, 1.0)
+            adam.step()
+            adam.zero_grad()
+            value = loss.item()
+        yield
+        yield value
+    return run
+
+
+@peer("matmul", "torch")
+def torch_(q):
+    import torch
+    torch.set_num_threads(q["threads"])
+    a, b = torch.rand(q["n"], q["n"]), torch.rand(q["n"], q["n"])
+
+    def run():
+        for _ in range(q["times"]):
+            torch.mm(a, b)
+        yield
+        yield None
+    return run
+
+
+# ---- model files ----
+
+@peer("safetensors", "safetensors")
+def safetensors_(q):
+    import numpy
+    from safetensors.numpy import save_file
+    data = numpy.fromfile(q["floats"], dtype=numpy.float32).reshape(q["rows"], q["columns"])
+
+    def run():
+        save_file({"a": data}, q["out"])
+        with open(q["out"], "rb") as f:
+            os.fsync(f.fileno())
+        yield
+        yield None
+    return run
+
+
+@peer("gguf", "gguf")
+def gguf_(q):
+    import gguf
+    import hashlib
+    import numpy
+    data = numpy.fromfile(q["floats"], dtype=numpy.float32).reshape(q["rows"], q["columns"])
+    kind = gguf.GGMLQuantizationType.Q8_0
+
+    def run():
+        w = gguf.GGUFWriter(q["out"], "llama")
+        quantised = gguf.quants.quantize(data, kind)
+        w.add_tensor("a", quantised, raw_dtype=kind)
+        w.write_header_to_file()
+        w.write_kv_data_to_file()
+        w.write_tensors_to_file()
+        w.close()
+        with open(q["out"], "rb") as f:
+            os.fsync(f.fileno())
+        yield
+        yield hashlib.sha256(quantised.tobytes()).hexdigest()
+    return run
+
+
+# ---- the conversation ----
+
+def version(package):
+    if package == "hashlib":
+        import ssl
+        return ssl.OPENSSL_VERSION
+    text = importlib.metadata.version(package)
+    if package == "peft":
+        text += f", torch {importlib.metadata.version('torch')}"
+    return text
+
+
+def setup(q, ready):
+    key = q["bench"], q["peer"]
+    try:
+        text = version(q["peer"])
+    except importlib.metadata.PackageNotFoundError:
+        return {"skip": "not installed"}
+    ready[key] = PEERS[key](q)
+    return {"name": q["peer"], "version": text}
+
+
+def run(q, ready):
+    work = ready[q["bench"], q["peer"]]()
+    start = time.perf_counter()
+    next(work)
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "check": next(work)}
+
+
+def main():
+    ready = {}
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print must not disturb the replies
+    for line in sys.stdin:
+        q = json.loads(line)
+        try:
+            reply = setup(q, ready) if q["op"] == "setup" else run(q, ready)
+        except Exception as problem:  # a peer that does not work here is skipped like one that is not there
+            reply = {"skip": f"{type(problem).__name__}: {problem}"[:300].replace("\n", " ")}
+        if q.get("last"):
+            ready.pop((q["bench"], q["peer"]), None)
+        replies.write(json.dumps(reply) + "\n")
+        replies.flush()
+
+
+main()
