@@ -193,8 +193,8 @@ fuzz: build/lathe $(FUZZ:%=build/fuzz/bin/%) ## fuzz the parsers of untrusted by
 audit: ## known vulnerabilities of the linked packages
 	@tools/audit
 
-bench: all ## ratios to named peers
-	@tests/bench/run
+bench: all ## ratios to named peers; LATHE_PEERS=PYTHON, T=bpe for one
+	@tests/bench/run $(T)
 
 install: all ## into PREFIX (default /usr/local), DESTDIR respected
 	install -D -m 755 build/lathe $(DESTDIR)$(PREFIX)/bin/lathe
