@@ -8,6 +8,7 @@ local clock = require "engine.clock"
 local file = require "engine.file"
 local hash = require "engine.hash"
 local json = require "engine.json"
+local worker = require "engine.worker"
 
 local M = {}
 
@@ -220,6 +221,8 @@ function M.run(stage, job)
     out:put(main, json.encode(record), "\n")
   end
   local fine, problem = pcall(run_records, stage, job, ctx, counts, emit)
+  -- a stage may have caught the error that Ctrl-C raises in it: the part in hand is dropped all the same
+  if fine and worker.cancelled() then fine, problem = false, { code = "cancelled", message = "interrupted" } end
   if fine then fine, problem = pcall(out.commit, out) end
   if fine then
     counts.logs = #ctx.logs > 0 and ctx.logs or nil

@@ -18,6 +18,7 @@
 
 local clock = require "engine.clock"
 local file = require "engine.file"
+local hash = require "engine.hash"
 local json = require "engine.json"
 local parts = require "lathe.part"
 local planner = require "lathe.plan"
@@ -39,6 +40,8 @@ local function must(value, message, code)
   if not value then error({ code = code or "io", message = message or "failed" }, 0) end
   return value
 end
+
+local function interrupted() error({ code = "cancelled", message = "interrupted" }, 0) end
 
 local function decode_file(path)
   local text = file.stat(path) and file.read(path)
@@ -64,30 +67,89 @@ function Run:adopt(stage)
   end
 end
 
+-- The stages whose output this one reads; an artifact's records are those of the stage before it.
+function Run:upstream(stage)
+  local list = { planner.records_of(self.plan, stage.from) }
+  for _, index in pairs(stage.reads) do list[#list + 1] = planner.records_of(self.plan, index) end
+  for _, index in pairs(stage.uses) do list[#list + 1] = self.plan.stages[index] end
+  table.sort(list, function(a, b) return a.index < b.index end)
+  return list
+end
+
+-- What a stage was made from, as its makers' manifests tell it: a document that failed for a while and is
+-- read by a later run changes what a stage gives though no key changes.
+function Run:basis(stage)
+  local list = {}
+  for i, maker in ipairs(self:upstream(stage)) do
+    local m, reasons = maker.manifest, {}
+    for reason, count in pairs(m.reasons) do reasons[#reasons + 1] = ("%s=%d"):format(reason, count) end
+    table.sort(reasons)
+    list[i] = table.concat({ m.key, m.basis or "", m.records_in, m.records_out, table.unpack(reasons) }, "\0")
+  end
+  return hash.sha256(table.concat(list, "\n"))
+end
+
+-- Decides what is to be done about a stage from what its folder holds:
+--   done             made with this key from what its makers still give
+--   pending          made with this key, but a maker has work to do: settled by settle_pending
+--   retry_transient  parts with transient rejections are made again, the others stay
+--   fresh            made again from nothing;  redo  … and so are its readers
 function Run:look(stage)
   stage.dir = self.dir .. "/" .. stage.folder
   self:adopt(stage)
   local manifest = decode_file(manifest_path(stage))
-  local records = planner.records_of(self.plan, stage.from)
-  local upstream_redone = records and records.redo
-  for _, maker in pairs(stage.uses) do
-    upstream_redone = upstream_redone or maker > 0 and self.plan.stages[maker].redo
-  end
-  for _, index in pairs(stage.reads) do
-    records = planner.records_of(self.plan, index)
-    upstream_redone = upstream_redone or records and records.redo
-  end
   local forced = self.from_index and stage.index >= self.from_index
-  if self.only_index and stage.index ~= self.only_index then forced, upstream_redone = false, false end
-  local same = manifest and manifest.key == stage.key
-  local transient = same and (manifest.transient or 0) > 0
-  if same and not forced and not upstream_redone and not transient then
-    stage.done, stage.manifest = true, manifest
-  else
-    stage.redo = forced or upstream_redone or transient or same == false
-    stage.retry_transient = transient and not forced and not upstream_redone
-    stage.fresh = forced or upstream_redone
+  local redone, waiting = false, false
+  for _, maker in ipairs(self:upstream(stage)) do
+    redone, waiting = redone or maker.redo, waiting or not maker.done
   end
+  local other = self.only_index and stage.index ~= self.only_index
+  if other then forced, redone, waiting = false, false, false end
+  local same = manifest and manifest.key == stage.key
+  local transient = same and not other and (manifest.transient or 0) > 0
+  stage.has_manifest = same
+  if same and not (forced or redone or transient) then
+    if waiting then
+      stage.pending = manifest
+    elseif other or manifest.basis == self:basis(stage) then
+      stage.done, stage.manifest = true, manifest
+    else
+      stage.fresh, stage.redo = true, true
+    end
+    return
+  end
+  stage.fresh = forced or redone
+  stage.redo = stage.fresh or same == false
+  stage.retry_transient = transient and not stage.fresh
+end
+
+-- Before a finished stage is changed: readers of it that are half done, in the way of streams, begin anew.
+function Run:unsettle(stage)
+  for _, reader in ipairs(self.plan.stages) do
+    if reader.kind == "map" and not reader.has_manifest and reader.index ~= stage.index then
+      for _, maker in ipairs(self:upstream(reader)) do
+        if maker == stage then
+          must(file.remove_tree(reader.dir .. "/key"))
+          self:unsettle(reader)
+        end
+      end
+    end
+  end
+end
+
+-- A finished stage whose makers had work to do: when they give what they gave before, it stays.
+function Run:settle_pending(stage)
+  for _, maker in ipairs(self:upstream(stage)) do
+    if not maker.done then return false end
+  end
+  if stage.pending.basis == self:basis(stage) then
+    stage.done, stage.manifest = true, stage.pending
+  else
+    stage.fresh = true
+    self:unsettle(stage)
+  end
+  stage.pending = nil
+  return true
 end
 
 -- Removes parts that hold transient rejections, so that they are made again.
@@ -111,8 +173,8 @@ function Run:prepare(stage)
     must(file.mkdirs(stage.dir))
     must(file.write(key_path, stage.key))
   else
-    file.remove_tree(manifest_path(stage))
     if stage.retry_transient then drop_transient(stage) end
+    must(file.remove_tree(manifest_path(stage)))
     for _, entry in ipairs(file.list(stage.dir) or {}) do
       if entry.name:find "%.tmp%-%d+%-%d+$" then file.remove_tree(stage.dir .. "/" .. entry.name) end
     end
@@ -229,10 +291,11 @@ function Run:finish(stage, more)
   local manifest = { stage = stage.stage, name = stage.name, key = stage.key,
     version = stage.module.version or 1, lathe = self.version, parts = count,
     records_in = stage.records_in or 0, records_out = out, rejected = rejected, reasons = reasons,
-    transient = transient, artifact = stage.publishes, facts = more.facts,
+    basis = self:basis(stage), transient = transient, artifact = stage.publishes, facts = more.facts,
     seconds = math.floor((stage.work_seconds or clock.now() - stage.began) * 1000 + 0.5) / 1000 }
   must(file.write(manifest_path(stage), json.encode(manifest, { indent = 2, sort = true }) .. "\n"))
   stage.manifest, stage.done = manifest, true
+  must(file.remove_tree(stage.dir .. "/scratch")) -- only now: until the manifest stands, checkpoints count
   self.log:event("info", "stage", "finished", { stage = stage.name, duration_ms = math.floor(manifest.seconds * 1000),
     records_in = manifest.records_in, records_out = out, rejected = rejected })
   self.progress:line(self:stage_line(stage))
@@ -470,6 +533,7 @@ function Run:barrier(stage, input)
   local ctx = self:context(stage, setmetatable({ rejected = "rejected", open = {}, sides = {}, base = "" },
     { __index = { put = function(_, path, ...) out:put(path, ...) end } }))
   checked_call(stage, stage.module.all, input, ctx, function(record) out:emit(record) end)
+  if worker.cancelled() then interrupted() end
   out:finish()
   return { parts = out.count }
 end
@@ -487,8 +551,8 @@ function Run:artifact(stage, input)
   ctx.dir = temporary
   local facts = checked_call(stage, stage.module.make, input, ctx)
   out:finish()
+  if worker.cancelled() then interrupted() end
   must(file.rename(temporary, final))
-  must(file.remove_tree(stage.dir .. "/scratch"))
   return { parts = out.count, facts = type(facts) == "table" and facts or nil }
 end
 
@@ -538,11 +602,14 @@ function Run:check_failures()
 end
 
 function Run:selected(stage)
-  return not stage.done and (not self.only_index or stage.index == self.only_index)
+  return not stage.done and not stage.pending and (not self.only_index or stage.index == self.only_index)
 end
 
 function Run:step()
   local moved = false
+  for _, stage in ipairs(self.plan.stages) do
+    if stage.pending then moved = self:settle_pending(stage) or moved end
+  end
   for i = #self.plan.stages, 1, -1 do
     local stage = self.plan.stages[i]
     if self:selected(stage) and stage.kind == "map" then
@@ -557,8 +624,6 @@ function Run:step()
   return moved
 end
 
-local function interrupted() error({ code = "cancelled", message = "interrupted" }, 0) end
-
 function Run:loop()
   while true do
     if worker.cancelled() then interrupted() end
@@ -568,7 +633,9 @@ function Run:loop()
     elseif not moved then
       self:check_failures()
       local left
-      for _, stage in ipairs(self.plan.stages) do left = left or self:selected(stage) and stage end
+      for _, stage in ipairs(self.plan.stages) do
+        left = left or (stage.pending or self:selected(stage)) and stage
+      end
       if not left then return end
       raise("failed", "stage %s cannot start: an earlier stage has not been run", left.name)
     end
@@ -661,6 +728,9 @@ function M.run(recipe, options)
     self.log.progress = self.progress
     worker.set_threads(self.threads)
     self:look_at_all()
+    for _, stage in ipairs(self.plan.stages) do
+      if stage.retry_transient then self:unsettle(stage) end
+    end
     local began = clock.now()
     self.log:event("info", "run", "started", { recipe = self.plan.name, threads = self.threads,
       memory = self.memory, stages = #self.plan.stages })
