@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Records and datasets: what recipes, stages and the REPL use around engine.json.
 --
--- A dataset is a JSONL file looked at in place: ds[1], #ds, for r in ds:records(). Only the offsets of
+-- A dataset is a JSONL file, or a stage's folder of parts, looked at in place: ds[1], #ds, for r in ds:records(). Only the offsets of
 -- its lines are held, and only once ds[i] or #ds needs them; records() streams.
 
 local json = require "engine.json"
@@ -33,8 +33,8 @@ function M.id(fields)
 end
 
 -- A line that is not a record, as an error message: every caller says it the same way.
-local function parse(self, text, number)
-  local where = ("%s:%d"):format(self.path, number)
+local function parse(self, path, text, number)
+  local where = ("%s:%d"):format(path, number)
   if not text then return nil, ("%s: line longer than %d bytes"):format(where, self.max_line), "limit" end
   return json.record(text, where)
 end
@@ -43,18 +43,24 @@ local function is_blank(text) return text and not text:find "[^ \t\r]" end
 
 local Dataset = {}
 
--- Offsets of the lines that hold records; made on the first need, in one pass.
+local function lines_of(self, path, from)
+  return assert(file.lines(path, { max_line = self.max_line, from = from }))
+end
+
+-- Offsets of the lines that hold records, file by file; made on the first need, in one pass.
 local function index(self)
   if rawget(self, "offsets") then return self.offsets end
-  local offsets, numbers, last = {}, {}, 0
-  for text, number, offset, length in assert(file.lines(self.path, { max_line = self.max_line })) do
-    if not is_blank(text) then
-      offsets[#offsets + 1], numbers[#offsets + 1] = offset, number
+  local offsets, numbers, files = {}, {}, {}
+  for f, path in ipairs(self.paths) do
+    for text, number, offset in lines_of(self, path) do
+      if not is_blank(text) then
+        local n = #offsets + 1
+        offsets[n], numbers[n], files[n] = offset, number, f
+      end
     end
-    last = offset + (length or #text)
   end
   rawset(self, "numbers", numbers)
-  rawset(self, "size", last)
+  rawset(self, "files", files)
   rawset(self, "offsets", offsets)
   return offsets
 end
@@ -66,32 +72,39 @@ end
 function Dataset:get(i)
   local offset = index(self)[i]
   if not offset then return nil end
-  if self.compressed then
-    for text, number in assert(file.lines(self.path, { max_line = self.max_line })) do
-      if number == self.numbers[i] then return parse(self, text, number) end
+  local path = self.paths[self.files[i]]
+  if self.compressed[path] then
+    for text, number in lines_of(self, path) do
+      if number == self.numbers[i] then return parse(self, path, text, number) end
     end
     return nil
   end
-  local lines <close> = assert(file.lines(self.path, { max_line = self.max_line, from = offset }))
-  return parse(self, lines(), self.numbers[i])
+  local lines <close> = lines_of(self, path, offset)
+  return parse(self, path, lines(), self.numbers[i])
 end
 
 --- Iterates over all records in order: for r, line_number in ds:records() do … end.
 -- A line that is not a record raises an error that names file and line.
 -- @return function: the iterator
 function Dataset:records()
-  local next_line = assert(file.lines(self.path, { max_line = self.max_line }))
-  return function()
+  local at, next_line = 0, nil
+  local function next_record()
     while true do
-      local text, number = next_line()
-      if text == nil then return nil end
-      if not is_blank(text) then
-        local r, message = parse(self, text, number)
+      local text, number
+      if next_line then text, number = next_line() end
+      if text == nil then
+        at = at + 1
+        if not self.paths[at] then return nil end
+        next_line = lines_of(self, self.paths[at])
+      elseif not is_blank(text) then
+        local r, message = parse(self, self.paths[at], text, number)
         if not r then error(message, 0) end
         return r, number
       end
     end
-  end, nil, nil, next_line
+  end
+  local closer = setmetatable({}, { __close = function() if next_line then next_line:close() end end })
+  return next_record, nil, nil, closer
 end
 
 --- The first n records as a list.
@@ -147,26 +160,40 @@ function meta.__tostring(self)
   return table.concat(lines, "\n")
 end
 
---- Opens a JSONL file (plain, gzip or zstd) as a dataset: ds[1], #ds, ds:records(), ds:head().
--- @param path string: the file
+-- The files of a dataset: the file itself, or a folder's part-*.jsonl in order.
+local function files_of(path)
+  local info, message, code = file.stat(path)
+  if not info then return nil, message or (path .. ": no such file"), code or "not_found" end
+  if info.type == "file" then return { path } end
+  local list = {}
+  for _, entry in ipairs(file.list(path) or {}) do
+    if entry.name:find "^part%-%d+%.jsonl$" then list[#list + 1] = path .. "/" .. entry.name end
+  end
+  if #list == 0 then return nil, path .. ": neither a JSONL file nor a folder with part-*.jsonl", "misuse" end
+  return list
+end
+
+--- Opens a JSONL file (plain, gzip or zstd), or a stage's folder of parts, as a dataset: ds[1], #ds,
+-- ds:records(), ds:head().
+-- @param path string: the file, or a folder such as runs/demo/03-chunk
 -- @param options table: optional { max_line = bytes, default 64 MiB }
 -- @return dataset
--- @error not_found, io
+-- @error not_found, io, misuse (a folder without parts)
 -- @example for r in require("lathe.record").open("train.jsonl"):records() do print(r.text) end
 function M.open(path, options)
   if type(path) ~= "string" then error("a path is needed, got " .. type(path), 2) end
   for k in pairs(options or {}) do
     if k ~= "max_line" then error(("unknown option '%s'; did you mean 'max_line'?"):format(tostring(k)), 2) end
   end
-  local info, message, code = file.stat(path)
-  if not info then return nil, message or (path .. ": no such file"), code or "not_found" end
-  if info.type ~= "file" then return nil, path .. ": is not a file", "misuse" end
-  local magic = info.size >= 4 and file.read_range(path, 0, 4) or ""
-  return setmetatable({
-    path = path,
-    max_line = options and options.max_line or 64 << 20,
-    compressed = magic:sub(1, 2) == "\x1f\x8b" or magic == "\x28\xb5\x2f\xfd",
-  }, meta)
+  local paths, message, code = files_of(path)
+  if not paths then return nil, message, code end
+  local compressed = {}
+  for _, one in ipairs(paths) do
+    local magic = (file.stat(one) or { size = 0 }).size >= 4 and file.read_range(one, 0, 4) or ""
+    compressed[one] = magic:sub(1, 2) == "\x1f\x8b" or magic == "\x28\xb5\x2f\xfd"
+  end
+  return setmetatable({ path = path, paths = paths, compressed = compressed,
+    max_line = options and options.max_line or 64 << 20 }, meta)
 end
 
 --- Writes records or tables to a JSONL file in one step.

@@ -43,4 +43,18 @@ test.case("datasets", function()
   end)
 end)
 
+test.case("a stage's folder of parts is one dataset", function()
+  test.with_dir(function(dir)
+    assert(file.write(dir .. "/part-00000.jsonl", '{"n":1}\n{"n":2}\n'))
+    assert(file.write(dir .. "/part-00001.jsonl", '{"n":3}\n'))
+    assert(file.write(dir .. "/part-00001.rejected.jsonl", '{"n":9}\n'))
+    local ds = assert(record.open(dir))
+    test.equal({ #ds, ds[1].n, ds[3].n }, { 3, 1, 3 })
+    local sum = 0
+    for r in ds:records() do sum = sum + r.n end
+    test.equal(sum, 6)
+    test.equal(select(3, record.open(dir .. "/..")), "misuse")
+  end)
+end)
+
 return test.done()
