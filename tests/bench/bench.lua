@@ -466,7 +466,7 @@ local function main()
     return 2
   end
   print(table.concat(notes, "\n"))
-  print(("%d benchmarks in %.0f s"):format(done, clock.now() - began))
+  print(("%d benchmark(s) in %.0f s"):format(done, clock.now() - began))
   return 0
 end
 
