@@ -275,7 +275,8 @@ static int run_batch(struct dedup *d, struct err *err) {
   size_t n = d->batch;
   if (!n) return 0;
   int rc = pool_run(d->o.pool, n, task, d);
-  if (rc) rc = cancel_check(err) ? err->code : err_set(err, rc, "deduplication was interrupted");
+  if (rc)
+    rc = cancel_check(err) ? ERR_CANCELLED : err_set(err, rc, "deduplication was interrupted");
   for (size_t i = 0; i < n && !rc; i++) {
     struct work *w = &d->work[i];
     if (w->rc)
