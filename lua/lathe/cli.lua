@@ -39,7 +39,8 @@ local function run_options(args)
     if not memory then return nil, "--memory: " .. message, code end
     if memory < 128 << 20 then return nil, "--memory: at least 128M", "misuse" end
   end
-  local threads = args.jobs and tonumber(args.jobs) or require("engine.worker").processors()
+  local threads = require("engine.worker").processors()
+  if args.jobs then threads = tonumber(args.jobs) end
   if math.type(threads) ~= "integer" or threads < 1 or threads > 1024 then
     return nil, ("-j %s: a whole number from 1 to 1024"):format(args.jobs), "misuse"
   end
@@ -170,7 +171,9 @@ function M.main(arguments)
     local p = M.parser()
     local fine, result = p:pparse(arguments)
     if not fine then
-      io.stderr:write(p:get_usage(), "\n")
+      local command = p
+      for _, c in ipairs(p._commands) do if c._name == arguments[1] then command = c end end
+      io.stderr:write(command:get_usage(), "\n")
       say("%s", result)
       return 2
     end

@@ -86,8 +86,9 @@ local function check_value(name, value, spec)
   end
   if type(value) == "number" then
     if spec.min and value < spec.min or spec.max and value > spec.max then
-      return nil, ("option '%s': %s is not between %s and %s"):format(name, value,
-        spec.min or "−∞", spec.max or "∞")
+      local range = spec.min and spec.max and ("between %s and %s"):format(spec.min, spec.max)
+        or spec.min and ("%s or more"):format(spec.min) or ("%s or less"):format(spec.max)
+      return nil, ("option '%s': %s given, it must be %s"):format(name, value, range)
     end
     if spec.type == "integer" then value = math.tointeger(value) end
   end

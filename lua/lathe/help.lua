@@ -395,18 +395,30 @@ local KIND_TEXT = {
   artifact = "passes records through and makes a folder",
 }
 
+-- The artifacts that a stage reads when its options are as they come.
+local function uses_of(module)
+  local uses = module.uses
+  if type(uses) == "function" then
+    local defaults = {}
+    for option, spec in pairs(module.options or {}) do defaults[option] = spec.default end
+    local fine, list = pcall(uses, defaults)
+    uses = fine and list
+  end
+  return type(uses) == "table" and uses or type(uses) == "string" and { uses } or {}
+end
+
 local function stage_text(name, module, path)
   local kind = module.kind or "map"
-  local out = { ("stage %s (%s: %s)"):format(name, kind, KIND_TEXT[kind] or "?"), wrap(module.summary or "", 2) }
+  local out = { ("stage %s (%s: %s)"):format(name, kind, KIND_TEXT[kind] or "?") }
+  if module.summary then out[2] = wrap(module.summary, 2) end
   local rows = option_rows(module.options)
   if #rows > 0 then out[#out + 1] = "\n  Options:\n" .. columns(rows, 4) end
   if module.positional then
     out[#out + 1] = "\n  Values without a name are: " .. table.concat(module.positional, ", ")
   end
   if module.publishes then out[#out + 1] = "  Makes: " .. module.publishes .. " (another name: as = \"…\")" end
-  if type(module.uses) == "table" and #module.uses > 0 then
-    out[#out + 1] = "  Uses: " .. table.concat(module.uses, ", ")
-  end
+  local uses = uses_of(module)
+  if #uses > 0 then out[#out + 1] = "  Uses: " .. table.concat(uses, ", ") end
   local positional, first = module.positional and module.positional[1], nil
   for _, row in ipairs(rows) do
     if row[1] ~= positional and not first then first = row[1] end
@@ -414,9 +426,11 @@ local function stage_text(name, module, path)
   local sample = positional or first
   local identifier = name:match "^[%a_][%w_]*$" and "lathe." .. name or ("lathe[%q]"):format(name)
   out[#out + 1] = ("\n  In a recipe:  %s { %s }"):format(identifier, sample and sample .. " = …" or "")
-  out[#out + 1] = ("  Alone:        lathe stage %s %s%s"):format(name,
+  local needs = ""
+  for _, artifact in ipairs(uses) do needs = needs .. (" --artifact %s=FOLDER"):format(artifact) end
+  out[#out + 1] = ("  Alone:        lathe stage %s %s%s%s"):format(name,
     module.list and "INPUT out.jsonl" or kind == "artifact" and "in.jsonl OUT" or "in.jsonl out.jsonl",
-    first and " --set " .. first .. "=…" or "")
+    needs, first and " --set " .. first .. "=…" or "")
   out[#out + 1] = "\n  (" .. path .. ")"
   return table.concat(out, "\n")
 end
@@ -470,7 +484,11 @@ local function template_text(name)
   row("stops at", list(template.stop))
   row("special tokens", list(template.special))
   if #rows > 0 then out[#out + 1] = "\n" .. columns(rows, 2) end
-  if template.path then out[#out + 1] = "\n  (" .. template.path .. "; copy it to templates/ beside your recipe and edit it)" end
+  if template.path then
+    local own = template.path:sub(1, 12) == "./templates/" and root() ~= "." and not file.stat "./lua/lathe/template.lua"
+    out[#out + 1] = ("\n  (%s%s)"):format(template.path,
+      own and "" or "; copy it to templates/ beside your recipe and edit it")
+  end
   return table.concat(out, "\n")
 end
 
@@ -544,7 +562,7 @@ local function suggestions(name)
     end
   end
   put(config.nearest(name, names))
-  put(of[config.nearest(name:match "([%w_]+)$" or name, last)])
+  if #name > 4 then put(of[config.nearest(name:match "([%w_]+)$" or name, last)]) end
   for _, n in ipairs(names) do if n:find(name, 1, true) then put(n) end end
   return out
 end

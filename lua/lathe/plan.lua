@@ -50,6 +50,7 @@ local function known_stages(search)
       if name then names[#names + 1] = name end
     end
   end
+  table.sort(names)
   return names
 end
 
@@ -201,6 +202,9 @@ local function bind_stage(plan, reference, index, search, overrides, published)
   for _, artifact in ipairs(list_of(module.uses, stage.options)) do
     local maker = published[artifact]
     if not maker and not (plan.given and plan.given[artifact]) then
+      if plan.input then
+        fail(nil, "stage %s uses the artifact '%s'; say where it is: --artifact %s=FOLDER", name, artifact, artifact)
+      end
       fail(reference.where, "stage %s uses the artifact '%s', which no earlier stage makes (%s)", name,
         artifact, next(published) and "there are: " .. table.concat(config.names(published), ", ")
         or "there are none")

@@ -700,6 +700,17 @@ function Run:look_at_all()
   for _, stage in ipairs(self.plan.stages) do self:look(stage) end
 end
 
+-- Says how much of the run is there already.
+function Run:tell_done()
+  local done, all = 0, #self.plan.stages
+  for _, stage in ipairs(self.plan.stages) do if stage.done then done = done + 1 end end
+  if done == all then
+    self.progress:line "Everything was done before."
+  elseif done > 0 then
+    self.progress:line(("%d of %d stages were done before."):format(done, all))
+  end
+end
+
 --- What a run would do, without doing it.
 -- @param recipe recipe: what planner.load gave
 -- @param options table: as for run
@@ -731,6 +742,7 @@ function M.run(recipe, options)
     for _, stage in ipairs(self.plan.stages) do
       if stage.retry_transient then self:unsettle(stage) end
     end
+    self:tell_done()
     local began = clock.now()
     self.log:event("info", "run", "started", { recipe = self.plan.name, threads = self.threads,
       memory = self.memory, stages = #self.plan.stages })

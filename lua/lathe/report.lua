@@ -84,8 +84,8 @@ function M.summary(run)
   end
   local last = run:outputs(#stages)
   if #last > 0 then print(("  %-12s %s"):format("records", last[1]:match "^(.*)/[^/]*$" .. "/part-*.jsonl")) end
-  print(("  %-12s %s  (%s records, each with its reason)"):format("rejected", run.dir .. "/rejected.jsonl",
-    progress.count(rejected)))
+  print(("  %-12s %s  (%s record%s, each with its reason)"):format("rejected", run.dir .. "/rejected.jsonl",
+    progress.count(rejected), rejected == 1 and "" or "s"))
 end
 
 return M

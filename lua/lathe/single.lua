@@ -12,7 +12,9 @@ function M.recipe(given)
   local lathe = require "lathe"
   local options = { name = given.stage }
   if given.input then options[1] = given.input end
-  return lathe.recipe("stage-" .. given.stage) { lathe[given.stage](options) }
+  local reference = lathe[given.stage](options)
+  reference.where = nil -- there is no line of a recipe to point at
+  return lathe.recipe("stage-" .. given.stage) { reference }
 end
 
 local function join(stage, kind, target)
@@ -45,8 +47,10 @@ local function publish(run, target)
   if not done then return nil, message, code end
   if stage.manifest.rejected > 0 then
     done, message, code = join(stage, "rejected", target .. ".rejected.jsonl")
-    if not done then return nil, message, code end
+  else -- what an earlier run left there would be read as this one's
+    done, message, code = file.remove_tree(target .. ".rejected.jsonl")
   end
+  if not done then return nil, message, code end
   return true
 end
 

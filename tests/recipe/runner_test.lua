@@ -61,7 +61,7 @@ test.case("a run makes parts, counts, and is skipped the second time", function(
     status, out, err = cli.run("run nano.lua -j2", { cwd = dir })
     test.equal(status, 0, err)
     test.contains(out, "total 1500")
-    test.equal(err, "", "nothing is done twice")
+    test.equal(err, "Everything was done before.\n", "nothing is done twice")
     test.equal(cli.tree(dir .. "/runs/nano"), before)
     for line in file.lines(dir .. "/runs/nano/events.jsonl") do
       local e = json.decode(line)

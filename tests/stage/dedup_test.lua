@@ -59,7 +59,7 @@ test.case("little memory, and nothing at all", function()
 end)
 
 test.case("misuse", function()
-  test.raises("not between", stage.run, "dedup", { near = 2 }, {})
+  test.raises("must be between", stage.run, "dedup", { near = 2 }, {})
   test.raises("buckets", stage.run, "dedup", { buckets = 100, rows = 100 }, {})
 end)
 
