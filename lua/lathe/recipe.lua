@@ -67,6 +67,16 @@ function Run:adopt(stage)
   end
 end
 
+-- What a stage made under another number, for another key, is as much out of date as what it made under this one.
+function Run:remove_renumbered(stage)
+  for _, entry in ipairs(file.list(self.dir) or {}) do
+    local name = entry.is_dir and entry.name:match "^%d%d%-(.+)$"
+    if name == stage.name and not self.folders[entry.name] then
+      must(file.remove_tree(self.dir .. "/" .. entry.name))
+    end
+  end
+end
+
 -- The stages whose output this one reads; an artifact's records are those of the stage before it.
 function Run:upstream(stage)
   local list = { planner.records_of(self.plan, stage.from) }
@@ -168,6 +178,7 @@ function Run:prepare(stage)
   stage.prepared = true
   local key_path = stage.dir .. "/key"
   local old = file.stat(key_path) and file.read(key_path)
+  self:remove_renumbered(stage)
   if old ~= stage.key or stage.fresh then
     must(file.remove_tree(stage.dir))
     must(file.mkdirs(stage.dir))

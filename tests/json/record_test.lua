@@ -39,17 +39,6 @@ test.case("datasets", function()
     local short = assert(record.open(path, { max_line = 6 }))
     test.raises(":1: line longer than 6 bytes", function() return short[1] end)
     test.equal(select(3, record.open(dir .. "/none")), "not_found")
-    assert(file.mkdirs(dir .. "/stage"))
-    test.contains(select(2, record.open(dir .. "/stage")), "without part-")
-    record.write(dir .. "/stage/part-00001.jsonl", { { text = "c" } })
-    record.write(dir .. "/stage/part-00000.jsonl", { { text = "a" }, { text = "b" } })
-    record.write(dir .. "/stage/part-00000.rejected.jsonl", { { text = "not this" } })
-    ds = assert(record.open(dir .. "/stage"))
-    test.equal({ #ds, ds[1].text, ds[3].text, ds[4] == nil }, { 3, "a", "c", true })
-    local all = {}
-    for r in ds:records() do all[#all + 1] = r.text end
-    test.equal(all, { "a", "b", "c" })
-    for r in ds:records() do if r.text == "a" then break end end
     test.raises("did you mean 'max_line'", record.open, path, { max = 1 })
   end)
 end)

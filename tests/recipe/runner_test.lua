@@ -184,6 +184,21 @@ return lathe.recipe "r" {
   end)
 end)
 
+test.case("a stage that got another number leaves nothing under the old one", function()
+  test.with_dir(function(dir)
+    setup(dir)
+    test.equal((cli.run("run nano.lua", { cwd = dir })), 0)
+    cli.put(dir .. "/nano.lua", (RECIPE:gsub('  lathe%.stage "twice"',
+      '  lathe.stage "same" { each = function(r, _, emit) emit(r) end },\n%0')))
+    test.equal((cli.run("run nano.lua", { cwd = dir })), 0)
+    local folders = {}
+    for _, entry in ipairs(file.list(dir .. "/runs/nano")) do
+      if entry.is_dir then folders[#folders + 1] = entry.name end
+    end
+    test.equal(table.concat(folders, " "), "01-numbers 02-keep 03-same 04-twice 05-sum 06-total 07-last")
+  end)
+end)
+
 test.case("--plan does nothing", function()
   test.with_dir(function(dir)
     setup(dir)
