@@ -38,6 +38,7 @@ struct tape {
 struct box {
   struct record *owned; /* of the root's userdata only */
   struct record_node *node;
+  size_t bytes; /* told to the collector */
 };
 
 /* ---- JSON → Lua ---- */
@@ -574,12 +575,16 @@ static int l_record(lua_State *L) {
   struct box *box = bind_new(L, sizeof *box, RECORD_NAME);
   if (record_parse(&box->owned, text, n, NULL, &err)) return fail_where(L, 2, &err);
   box->node = record_root(box->owned);
+  box->bytes = record_memory(box->owned);
+  bind_outside(L, (ptrdiff_t)box->bytes); /* else dead records pile up until Lua's own heap grows */
   return 1;
 }
 
 static int record_gc(lua_State *L) {
   struct box *box = lua_touserdata(L, 1);
   record_free(box->owned);
+  bind_outside(L, -(ptrdiff_t)box->bytes);
+  box->bytes = 0;
   box->owned = NULL;
   return 0;
 }
