@@ -88,8 +88,9 @@ int pool_new(struct pool **out, unsigned threads, struct err *err) {
   }
   for (; p->started + 1 < threads; p->started++) {
     if (pthread_create(&p->ids[p->started], NULL, thread_main, p)) {
+      unsigned failed = p->started + 1;
       pool_free(p);
-      return err_set(err, ERR_IO, "cannot start thread %u of %u", p->started + 1, threads);
+      return err_set(err, ERR_IO, "cannot start thread %u of %u", failed, threads);
     }
   }
   *out = p;

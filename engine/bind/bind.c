@@ -196,9 +196,12 @@ void bind_options(lua_State *L, int arg, const char *const *known) {
   }
 }
 
+/* Raw, as bind_options looks: a metamethod could close what the caller has already checked. */
 static int option(lua_State *L, int arg, const char *key) {
   if (lua_isnoneornil(L, arg)) return LUA_TNIL;
-  return lua_getfield(L, arg, key);
+  arg = lua_absindex(L, arg);
+  lua_pushstring(L, key);
+  return lua_rawget(L, arg);
 }
 
 static void wrong(lua_State *L, int arg, const char *key, const char *expected) {

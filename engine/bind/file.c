@@ -140,7 +140,7 @@ struct listing {
 
 static int push_entry(lua_State *L) {
   lua_createtable(L, 0, 2);
-  lua_pushvalue(L, 2);
+  lua_pushstring(L, lua_touserdata(L, 2));
   lua_setfield(L, -2, "name");
   lua_pushboolean(L, lua_toboolean(L, 3));
   lua_setfield(L, -2, "is_dir");
@@ -155,7 +155,7 @@ static int list_entry(void *arg, const char *name, bool is_dir, struct err *err)
   if (!lua_checkstack(L, 8)) return err_nomem(err, 0, "a folder's list");
   lua_pushcfunction(L, push_entry);
   lua_pushvalue(L, 2);
-  lua_pushstring(L, name);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)name);
   lua_pushboolean(L, is_dir);
   lua_pushinteger(L, ++l->n);
   if (lua_pcall(L, 4, 0, 0) == LUA_OK) return 0;

@@ -58,7 +58,8 @@ static int32_t one_id(lua_State *L, const char *what, lua_Integer at) {
   return (int32_t)v;
 }
 
-/* The value on the top of the stack becomes a userdata in its place. */
+/* The value on the top of the stack becomes a userdata in its place. Tables are read raw, here and
+ * below: a metamethod could close the model or claim a length that is none. */
 static struct ids take_ids(lua_State *L, const char *what) {
   struct ids out = {0};
   if (lua_type(L, -1) == LUA_TSTRING) {
@@ -68,10 +69,10 @@ static struct ids take_ids(lua_State *L, const char *what) {
     out.n = bytes / sizeof(int32_t);
     out.v = memcpy(lua_newuserdatauv(L, bytes + 1, 0), s, bytes);
   } else if (lua_type(L, -1) == LUA_TTABLE) {
-    lua_Integer n = luaL_len(L, -1);
+    lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
     int table = lua_gettop(L);
     int32_t *v = lua_newuserdatauv(L, (size_t)n * sizeof *v + 1, 0);
-    for (lua_Integer i = 1; i <= n; i++) lua_geti(L, table, i), v[i - 1] = one_id(L, what, i);
+    for (lua_Integer i = 1; i <= n; i++) lua_rawgeti(L, table, i), v[i - 1] = one_id(L, what, i);
     out = (struct ids){v, (size_t)n};
   } else {
     luaL_error(L, "%s: a table of ids or packed int32 expected, got %s", what,
@@ -82,22 +83,24 @@ static struct ids take_ids(lua_State *L, const char *what) {
 }
 
 static struct ids field_ids(lua_State *L, int table, const char *key) {
-  lua_getfield(L, table, key);
+  lua_pushstring(L, key);
+  lua_rawget(L, table);
   return take_ids(L, key);
 }
 
 /* Cumulated lengths; `rows` is the whole when lengths is absent. Leaves a userdata on the stack. */
 static const int32_t *take_starts(lua_State *L, int table, size_t rows, size_t *sequences) {
-  int type = lua_getfield(L, table, "lengths");
+  lua_pushliteral(L, "lengths");
+  int type = lua_rawget(L, table);
   if (type != LUA_TNIL) luaL_argexpected(L, type == LUA_TTABLE, table, "table of lengths");
-  lua_Integer n = type == LUA_TNIL ? 1 : luaL_len(L, -1);
+  lua_Integer n = type == LUA_TNIL ? 1 : (lua_Integer)lua_rawlen(L, -1);
   int lengths = lua_gettop(L);
   int32_t *starts = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *starts, 0);
   size_t sum = 0;
   starts[0] = 0;
   for (lua_Integer i = 1; i <= n; i++) {
     size_t len = rows;
-    if (type != LUA_TNIL) lua_geti(L, lengths, i), len = (size_t)one_id(L, "lengths", i);
+    if (type != LUA_TNIL) lua_rawgeti(L, lengths, i), len = (size_t)one_id(L, "lengths", i);
     if (len > rows || (sum += len) > rows)
       luaL_error(L, "lengths: they add up to more than the %d tokens", (int)rows);
     starts[i] = (int32_t)sum;
@@ -323,11 +326,11 @@ static int push_tensor_bytes(lua_State *L, reader *read) {
   struct err err;
   struct buf *b = bind_buf(L);
   if (read(m, i, &t, &err)) return bind_fail(L, &err);
+  enum dtype dtype = t.dtype;
   buf_add(b, t.data, tensor_bytes(&t));
-  lua_pushstring(L, dtype_info(t.dtype)->name);
   tensor_clear(&t);
   bind_push_buf(L, b);
-  lua_insert(L, -2);
+  lua_pushstring(L, dtype_info(dtype)->name);
   return 2;
 }
 

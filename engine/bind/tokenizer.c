@@ -346,7 +346,7 @@ static int l_explain(lua_State *L) {
   if (tokenizer_encode(b->t, b->work, text, n, flags, ts, &err)) return bind_fail(L, &err);
   lua_createtable(L, (int)ts->count, 0);
   for (size_t i = 0; i < ts->count; i++) {
-    size_t len;
+    size_t len = 0;
     const char *token = tokenizer_token(b->t, ts->ids[i], &len);
     lua_createtable(L, 4, 0);
     lua_pushinteger(L, ts->ids[i]);

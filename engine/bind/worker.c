@@ -172,7 +172,7 @@ static void *worker_main(void *arg) {
   if (lua_pcall(L, 1, 1, 1) == LUA_OK)
     serve(w, L);
   else
-    fail_all(w, lua_tostring(L, -1));
+    fail_all(w, lua_isstring(L, -1) ? lua_tostring(L, -1) : "a worker's Lua state failed");
   lua_close(L);
   return NULL;
 }
@@ -299,9 +299,9 @@ static int l_wait(lua_State *L) {
                           {.fd = cancel_fd(), .events = POLLIN}};
   lua_settop(L, 1);
   poll(fds, cancel_fd() >= 0 ? 2 : 1, (int)(seconds * 1000));
+  struct buf *held = bind_buf(L); /* before the reply is taken: making it may raise */
   struct message *m = take_reply(w);
   if (!m) return lua_pushnil(L), 1;
-  struct buf *held = bind_buf(L);
   buf_add(held, m->bytes, m->len);
   lua_Integer id = m->id;
   bool ok = m->ok;
@@ -334,19 +334,18 @@ static int l_clear_cancel(lua_State *L) {
   return 0;
 }
 
-/*** Sets how many threads kernels of this state may use, before their first use.
+/*** Sets how many threads kernels of this state may use. Once they are at work (models hold on to
+-- them) the number stays; results do not depend on it.
 -- @function engine.worker.set_threads
--- @param n integer: at least 1 */
+-- @param n integer: at least 1
+-- @return boolean: whether the number is now n */
 static int l_set_threads(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
   luaL_argcheck(L, n >= 1 && n <= 1024, 1, "from 1 to 1024");
   struct engine *e = bind_engine(L);
-  if (e->threads != (unsigned)n) {
-    pool_free(e->pool);
-    e->pool = NULL;
-    e->threads = (unsigned)n;
-  }
-  return 0;
+  if (!e->pool) e->threads = (unsigned)n;
+  lua_pushboolean(L, e->threads == (unsigned)n);
+  return 1;
 }
 
 /*** How many processors this process may use.

@@ -60,7 +60,7 @@ struct record {
 
 struct dedup {
   struct dedup_options o;
-  char *scratch, *prefix;
+  char *scope, *prefix; /* o.scope is scope: the caller's string may go */
   struct minhash minhash;
   struct shingle_table *table;
   struct sorter *sorter;
@@ -115,6 +115,8 @@ int dedup_new(struct dedup **out, const struct dedup_options *o, struct err *err
   if (!d) return err_nomem(err, sizeof *d, "deduplication");
   d->o = *o;
   int rc = check_options(&d->o, err);
+  if (!rc && o->scope && !(d->o.scope = d->scope = mem_strdup(o->scope)))
+    rc = err_nomem(err, strlen(o->scope), "deduplication");
   if (!rc) rc = make_paths(d, err);
   if (!rc) rc = sorter_new(&d->sorter, d->prefix, d->o.memory / 2, err);
   if (!rc && (d->o.near > 0.0 || d->o.normalise)) rc = shingle_table_new(&d->table, err);
@@ -140,6 +142,7 @@ void dedup_free(struct dedup *d) {
   }
   mem_free(d->records);
   mem_free(d->sets_at);
+  mem_free(d->scope);
   mem_free(d->prefix);
   mem_free(d->sets_path);
   mem_free(d);
@@ -327,6 +330,7 @@ int dedup_add_lines(struct dedup *d, const char *path, const char *field, uint64
   if (got < 0) rc = err ? err->code : ERR_IO;
   lines_close(r);
   if (!rc) rc = run_batch(d, err);
+  if (rc) d->batch = 0; /* its lines have no field to be read from any more */
   d->path = d->field = NULL;
   if (records) *records = dedup_count(d) - before;
   return rc;

@@ -152,7 +152,7 @@ function M.substitute(value, options)
   local missing
   local text = value:gsub("%$(%$?)([%a_]?[%w_]*)", function(dollar, name)
     if dollar == "$" then return "$" .. name end
-    if name == "" then return "$" end
+    if not name:find "^[%a_]" then return "$" .. name end
     if options[name] == nil then
       missing = missing or name
       return ""

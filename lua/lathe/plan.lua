@@ -65,7 +65,8 @@ function M.find_stage(name, search)
     if file.stat(path) then
       local chunk, message = loadfile(path)
       if not chunk then return nil, message, "misuse" end
-      local module = chunk()
+      local fine, module = pcall(chunk)
+      if not fine then return nil, tostring(module), "misuse" end
       if type(module) ~= "table" then return nil, path .. ": must return a table", "misuse" end
       return module, path
     end

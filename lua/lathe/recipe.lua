@@ -172,6 +172,13 @@ local function drop_transient(stage)
   end
 end
 
+-- Removes what a writer that was killed left behind.
+local function sweep(dir)
+  for _, entry in ipairs(file.list(dir) or {}) do
+    if entry.name:find "%.tmp%-%d+%-%d+$" then file.remove_tree(dir .. "/" .. entry.name) end
+  end
+end
+
 -- Makes the stage's folder fit for work: emptied when it was made for another key.
 function Run:prepare(stage)
   if stage.prepared then return end
@@ -186,9 +193,7 @@ function Run:prepare(stage)
   else
     if stage.retry_transient then drop_transient(stage) end
     must(file.remove_tree(manifest_path(stage)))
-    for _, entry in ipairs(file.list(stage.dir) or {}) do
-      if entry.name:find "%.tmp%-%d+%-%d+$" then file.remove_tree(stage.dir .. "/" .. entry.name) end
-    end
+    sweep(stage.dir)
   end
   if stage.items then
     local lines = {}
@@ -744,6 +749,7 @@ function M.run(recipe, options)
     self = new_run(recipe, options)
     must(file.mkdirs(self.dir))
     self.lock = must(file.lock(self.dir .. "/lock"))
+    sweep(self.dir)
     local files = { self.dir .. "/events.jsonl" }
     if options.log_file then files[2] = options.log_file end
     self.log = require("lathe.log").new { level = options.log_level, files = files }

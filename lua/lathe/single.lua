@@ -65,6 +65,7 @@ end
 -- @error misuse, not_found, and what the stage fails with
 function M.run(name, input, output, artifacts, options)
   local planner = require "lathe.plan"
+  output = output:gsub("(.)/+$", "%1")
   local search = planner.search_path(".", "stages")
   local module, message, code = planner.find_stage(name, search)
   if not module then return nil, message, code end
