@@ -192,6 +192,24 @@ function M.parse(text, like)
   return tonumber(text) or text
 end
 
+--- Reads a value written on the command line for an option.
+-- @param text string: what stands behind the "="
+-- @param spec table: the option's specification
+-- @return any
+-- @error misuse
+-- @example require("lathe.config").parse_for("false", { type = "number|boolean", default = 0.8 })
+function M.parse_for(text, spec)
+  local wanted = spec.type or "any"
+  if wanted ~= "any" and not wanted:find("|", 1, true) then
+    local like = spec.default
+    if like == nil and wanted == "string" then like = "" end
+    return M.parse(text, like)
+  end
+  local value, message, code = M.parse(text, nil)
+  if wanted:find("string", 1, true) and (value == nil or not type_matches(value, wanted)) then return text end
+  return value, message, code
+end
+
 --- Reads a size such as 512M, 2G, 1.5GiB or 800000.
 -- @param text string
 -- @return integer: bytes

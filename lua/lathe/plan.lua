@@ -133,9 +133,7 @@ local function stage_options(reference, module, options, overrides, stage_name)
       fail(nil, "--set %s.%s: %s", stage_name, name, config.unknown("option", name, config.names(specs)))
     end
     local value
-    local like = spec.default
-    if like == nil and spec.type == "string" then like = "" end
-    value, message = config.parse(text, like)
+    value, message = config.parse_for(text, spec)
     if value == nil then fail(nil, "--set %s.%s: %s", stage_name, name, message) end
     given[name] = value
   end

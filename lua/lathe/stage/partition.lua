@@ -70,12 +70,8 @@ local function explicit(by)
 end
 
 local function value_at(record, path)
-  for name in path:gmatch "[^.]+" do
-    if type(record) ~= "table" and type(record) ~= "userdata" or record == json.null then return nil end
-    record = record[math.tointeger(tonumber(name)) or name]
-  end
-  if record == json.null then return nil end
-  return record
+  local value = json.get(record, path)
+  if value ~= json.null then return value end
 end
 
 local function group_path(options)

@@ -2,6 +2,7 @@
 -- Selection to a budget: keeps a fixed number of records, or of groups of records, and their order.
 
 local hash = require "engine.hash"
+local json = require "engine.json"
 
 local M = {
   name = "select",
@@ -16,17 +17,11 @@ local M = {
   positional = { "max" },
 }
 
-local function value_at(record, path)
-  for name in path:gmatch "[^.]+" do
-    if record == nil then return nil end
-    record = record[name]
-  end
-  return record
-end
-
 local function group_of(record, options, number)
   if not options.group then return "#" .. number end
-  return tostring(value_at(record, options.group) or "")
+  local value = json.get(record, options.group)
+  if value == nil then return "" end
+  return type(value) == "userdata" and json.encode(value) or tostring(value)
 end
 
 -- First pass: a draw for every group; the `max` smallest are kept. Memory: one draw for each group.
