@@ -119,13 +119,15 @@ local function recipe_options(recipe, set, root)
   return options, per_stage
 end
 
-local function stage_options(reference, module, options, overrides, stage_name)
+local function stage_options(reference, module, options, overrides, stage_name, root)
   local specs = {}
   for k, v in pairs(module.options or {}) do specs[k] = v end
   if (module.kind or "map") == "artifact" then
     for k, v in pairs(COMMON) do specs[k] = specs[k] or v end
   end
-  local given, message = config.substitute(reference.options, options)
+  local known = { root = root }
+  for k, v in pairs(options) do known[k] = v end
+  local given, message = config.substitute(reference.options, known)
   if not given then fail(reference.where, "stage %s: %s", stage_name, message) end
   for name, text in pairs(overrides or {}) do
     local spec = specs[name]
@@ -181,7 +183,7 @@ local function bind_stage(plan, reference, index, search, overrides, published)
   local stage = { index = index, name = name, stage = reference.stage, module = module, kind = kind,
     path = path, where = reference.where, inline = module.inline,
     folder = ("%02d-%s"):format(index, name) }
-  stage.options = stage_options(reference, module, plan.options, overrides[name], name)
+  stage.options = stage_options(reference, module, plan.options, overrides[name], name, plan.root or ".")
   stage.source = module.list ~= nil
   if reference.from then
     local from = plan.by_name[reference.from]

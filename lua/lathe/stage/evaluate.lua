@@ -25,8 +25,8 @@ local M = {
   publishes = "evaluation",
   summary = "Measures a model before and after tuning: loss, answers, and whether they end.",
   options = {
-    base = { type = "string", default = "base", help = "the artifact of the model before tuning" },
-    adapter = { type = "string", default = "adapter", help = "the artifact of the adapter" },
+    base = { type = "string", default = "base", help = "the artifact, or a folder, of the model before tuning" },
+    adapter = { type = "string", default = "adapter", help = "the artifact, or a folder, of the adapter" },
     documents = { type = "string", help = "the stage whose test records are unseen documents" },
     context = { type = "integer", default = 256, min = 32, help = "tokens of a window of an unseen document" },
     template = { type = "string", default = "chatml", help = "the conversation that windows are wrapped in" },
@@ -36,8 +36,21 @@ local M = {
   },
 }
 
---- The artifacts that are used.
-function M.uses(options) return { options.base, options.adapter } end
+local function is_folder(name) return name:find("/", 1, true) ~= nil end
+
+--- The artifacts that are used: those that are not given as folders.
+function M.uses(options)
+  local used = {}
+  for _, name in ipairs { options.base, options.adapter } do
+    if not is_folder(name) then used[#used + 1] = name end
+  end
+  return used
+end
+
+local function folder_of(ctx, name)
+  if not is_folder(name) then return ctx.artifact(name) end
+  return name:sub(1, 1) == "/" and name or ctx.root .. "/" .. name
+end
 
 --- The other stage whose records are read.
 function M.reads(options) return options.documents and { documents = options.documents } or {} end
@@ -215,8 +228,9 @@ local function rows(result)
     add(name .. ": exactly right", b[key].exact, a[key].exact, percent)
     add(name .. ": stops by itself", b[key].stopped, a[key].stopped, percent)
   end
-  add("unseen documents: loss", b.unseen_documents.tokens > 0 and b.unseen_documents.loss or nil,
-    a.unseen_documents.tokens > 0 and a.unseen_documents.loss or nil, figure)
+  if a.unseen_documents.tokens > 0 then
+    add("unseen documents: loss", b.unseen_documents.loss, a.unseen_documents.loss, figure)
+  end
   return out
 end
 
@@ -228,8 +242,10 @@ end
 
 -- What the figures mean, said for the size of model that made them.
 local function meaning(result)
-  local text = "Unseen phrasings ask for facts of the training set in other words. Unseen documents were kept out "
-    .. "of all training; their loss says how much carries over to new text."
+  local text = "Unseen phrasings ask for facts of the training set in other words."
+  if result.after.unseen_documents.tokens > 0 then
+    text = text .. " Unseen documents were kept out of all training; their loss says how much carries over to new text."
+  end
   if result.parameters >= SMALL then return text end
   return text .. (" A model of %.1f million parameters learns the facts it is shown; it cannot reason over text it "
     .. "has not seen, and its loss there usually rises as it learns to answer. A real base model (0.5 billion "
@@ -281,7 +297,7 @@ end
 
 function M.make(input, ctx)
   local o = ctx.options
-  local m <close>, tok, code = folder.open(ctx.artifact(o.base), ctx.artifact(o.adapter))
+  local m <close>, tok, code = folder.open(folder_of(ctx, o.base), folder_of(ctx, o.adapter))
   if not m then return nil, tok, code end
   local longest = m:config().max_position_embeddings
   local test, trained = read_items(input, ctx, tok, longest)
