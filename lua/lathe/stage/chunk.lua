@@ -69,7 +69,6 @@ local function tokenizer(ctx)
   if not cache.tokenizer then
     local name = ctx.options.tokenizer
     local path = is_path(name) and name or ctx.artifact(name)
-    if is_path(name) and ctx.root and name:sub(1, 1) ~= "/" then path = ctx.root .. "/" .. name end
     local tok, message, code = require("engine.tokenizer").load(path)
     if not tok then return nil, message, code end
     cache.tokenizer = tok

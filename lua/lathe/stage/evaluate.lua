@@ -49,7 +49,7 @@ end
 
 local function folder_of(ctx, name)
   if not is_folder(name) then return ctx.artifact(name) end
-  return name:sub(1, 1) == "/" and name or ctx.root .. "/" .. name
+  return name
 end
 
 --- The other stage whose records are read.

@@ -28,7 +28,7 @@ end
 
 local function folder(ctx, name)
   if not is_folder(name) then return ctx.artifact(name) end
-  return name:sub(1, 1) == "/" and name or ctx.root .. "/" .. name
+  return name
 end
 
 --- Writes the merged model.

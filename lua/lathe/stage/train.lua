@@ -61,7 +61,7 @@ function M.uses(options) return is_folder(options.base) and {} or { options.base
 local function base_folder(ctx)
   local base = ctx.options.base
   if not is_folder(base) then return ctx.artifact(base) end
-  return base:sub(1, 1) == "/" and base or ctx.root .. "/" .. base
+  return base
 end
 
 -- ---- the audit ----
