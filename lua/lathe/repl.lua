@@ -124,10 +124,24 @@ local function is_incomplete(message)
   return message and (message:match "near <eof>$" or message:match "unfinished long") ~= nil
 end
 
+-- `x = f()` when f fails: x is nil, and what f said is told, where a script would drop it.
+local function assignment(text, env)
+  local name, body = text:gsub("^%s*local%s+", ""):match "^%s*([%a_][%w_]*)%s*=%s*([^=].*)$"
+  local expression = name and not IS_KEYWORD[name] and load("return " .. body .. "\n", "=input", "t", env)
+  if not expression then return nil end
+  return function()
+    local values = table.pack(expression())
+    env[name] = values[1]
+    if values.n > 1 and values[1] == nil and type(values[2]) == "string" then error({ message = values[2] }, 0) end
+  end
+end
+
 -- A chunk of what was typed: an expression if it can be one, else statements. nil, true: more lines are needed.
 local function compile(text, env)
   local body = text:match "^%s*=(.*)$" or text
   local chunk, expression_message = load("return " .. body .. "\n", "=input", "t", env)
+  if chunk then return chunk end
+  chunk = assignment(text, env)
   if chunk then return chunk end
   local global = text:gsub("^%s*local%s+([%a_][%w_%s,]*=[^=])", "%1"):gsub("^%s*local%s+function%s", "function ")
   local message

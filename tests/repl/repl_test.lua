@@ -35,6 +35,8 @@ case("errors leave the prompt alive, without a stack", "error 'boo'\n1 +* 2\nx.y
 case("an error that is a table", "error { message = 'told', code = 'io' }\nerror { 1 }\n", "", "told\nerror: { 1 }\n", 1)
 case("failures of the world are values", "file.read '/no/such/file'\n",
   'nil, "/no/such/file: No such file or directory", "not_found"\n')
+case("an assignment tells what failed", "x = file.read '/no/such/file'\nx\nlocal y = 1, 2\ny\nz = nil\n", "nil\n1\n",
+  "/no/such/file: No such file or directory\n", 1)
 case("names are there without require", "hash.sha256 'abc' == require 'engine.hash'.sha256 'abc'\njson.encode { 1 }\n",
   'true\n"[1]"\n')
 case("the input ends too early", "f(\n", "", "the input ends in the middle of a statement\n", 1)
