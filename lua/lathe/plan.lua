@@ -206,9 +206,9 @@ local function bind_stage(plan, reference, index, search, overrides, published)
       if plan.input then
         fail(nil, "stage %s uses the artifact '%s'; say where it is: --artifact %s=FOLDER", name, artifact, artifact)
       end
-      fail(reference.where, "stage %s uses the artifact '%s', which no earlier stage makes (%s)", name,
+      fail(reference.where, "stage %s uses the artifact '%s', which no earlier stage makes (%s)%s", name,
         artifact, next(published) and "there are: " .. table.concat(config.names(published), ", ")
-        or "there are none")
+        or "there are none", file.stat(artifact) and ("; for the folder write './%s'"):format(artifact) or "")
     end
     stage.uses[artifact] = maker or 0
   end

@@ -751,7 +751,10 @@ function M.run(recipe, options)
     self.lock = must(file.lock(self.dir .. "/lock"))
     sweep(self.dir)
     local files = { self.dir .. "/events.jsonl" }
-    if options.log_file then files[2] = options.log_file end
+    if options.log_file then
+      must(file.append(options.log_file, "")) -- now: later on what cannot be written there is not worth stopping for
+      files[2] = options.log_file
+    end
     self.log = require("lathe.log").new { level = options.log_level, files = files }
     self.log.progress = self.progress
     worker.set_threads(self.threads)

@@ -87,6 +87,21 @@ local function items_of(t, state, depth)
   return out
 end
 
+-- Short items, as many on a line as fit: numbers are not read one to a line.
+local function packed(items, room)
+  local lines, line = {}, nil
+  for _, item in ipairs(items) do
+    if line and #line + #item + 2 <= room then
+      line = line .. ", " .. item
+    else
+      lines[#lines + 1] = line
+      line = item
+    end
+  end
+  lines[#lines + 1] = line
+  return lines
+end
+
 local function table_text(t, state, depth)
   if state.seen[t] then return "{ … itself … }" end
   if next(t) == nil then return "{}" end
@@ -102,6 +117,7 @@ local function table_text(t, state, depth)
   end
   if total <= room and not several then return "{ " .. table.concat(out, ", ") .. " }" end
   local pad = ("  "):rep(depth + 1)
+  if not several and type(next(t)) == "number" and type(t[1]) == "number" then out = packed(out, room) end
   return "{\n" .. pad .. table.concat(out, ",\n" .. pad) .. "\n" .. ("  "):rep(depth) .. "}"
 end
 

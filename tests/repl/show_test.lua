@@ -19,6 +19,7 @@ case("nested and deep", { { { { { 1 } } } } }, "{ { { { { … } } } } }", { dept
 case("long tables take several lines", { name = ("x"):rep(30), text = ("y"):rep(30) },
   '{\n  name = "' .. ("x"):rep(30) .. '",\n  text = "' .. ("y"):rep(30) .. '"\n}', { width = 60 })
 case("many items are counted", { 1, 2, 3, 4, 5 }, "{ 1, 2, … 3 more }", { items = 2 })
+case("numbers share lines", { 111, 222, 333, 444, 555, 666 }, "{\n  111, 222, 333,\n  444, 555, 666\n}", { width = 20 })
 case("an object with a name for itself", setmetatable({}, { __tostring = function() return "a thing" end }), "a thing")
 case("an object that fails to say what it is", setmetatable({}, { __tostring = function() error("no", 0) end }), "table (no)")
 case("a show hook", setmetatable({}, { __show = function() return "shown" end }), "shown")
