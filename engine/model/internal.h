@@ -86,6 +86,7 @@ struct model {
   struct model_lora lora;
   enum model_checkpointing keep;
   uint64_t steps;
+  bool torn;                       /* a step was left halfway: the weights are of no step */
   uint64_t step_rows, step_tokens; /* accumulated since the last step: all rows, supervised ones */
   struct region acts, work;
 };

@@ -120,7 +120,8 @@ struct model_optimiser { /* AdamW; norms and vectors do not decay */
 };
 /* Divides the accumulated gradients by the supervised tokens accumulated since the last step,
  * clips, updates, clears. *norm is the norm before clipping. ERR_MISMATCH when the norm is not
- * finite (nothing is changed), ERR_MISUSE when nothing was accumulated. */
+ * finite (nothing is changed), ERR_MISUSE when nothing was accumulated. ERR_CANCELLED may leave the
+ * weights halfway: model_state_write then refuses until model_state_read has put a state back. */
 int model_step(struct model *m, const struct model_optimiser *o, double *norm, struct err *err);
 /* Forgets what was accumulated (after a cancelled micro-batch). */
 int model_drop(struct model *m, struct err *err);

@@ -130,10 +130,13 @@ int model_step(struct model *m, const struct model_optimiser *o, double *norm, s
                    (unsigned long long)m->steps + 1);
   double scale = 1.0 / (double)m->step_tokens;
   if (o->clip > 0 && *norm > o->clip) scale *= o->clip / *norm;
+  m->torn = true; /* cancelled in what follows, some weights are of this step and some are not */
   for (size_t i = 0; i < m->param_count && !rc; i++) rc = update(m, &m->params[i], o, scale, err);
   if (rc) return rc;
   m->steps++;
-  return clear_gradients(m, err);
+  rc = clear_gradients(m, err);
+  m->torn = rc != 0;
+  return rc;
 }
 
 /* ---- state ---- */
@@ -148,6 +151,9 @@ static int add_floats(struct model *m, const float *p, size_t n, struct buf *out
 
 int model_state_write(struct model *m, struct buf *out, struct err *err) {
   size_t count = 0;
+  if (m->torn)
+    return err_set(err, ERR_MISUSE,
+                   "the last step was interrupted halfway: there is no state to be kept");
   int rc = model_train_prepare(m, err);
   for (size_t i = 0; i < m->param_count; i++) count += m->arena[m->params[i].arena].grad != NULL;
   buf_add_u32le(out, STATE_MAGIC);
@@ -216,6 +222,7 @@ int model_state_read(struct model *m, const void *bytes, size_t n, struct err *e
   int rc = model_train_prepare(m, err);
   rc = rc ? rc : read_state(m, bytes, n, false, err);
   rc = rc ? rc : read_state(m, bytes, n, true, err);
+  if (!rc) m->torn = false;
   return rc ? rc : clear_gradients(m, err);
 }
 

@@ -6,8 +6,10 @@
 #include "support/test.h"
 #include "tensor/reference.h"
 
+#include "base/cancel.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "model/internal.h"
 #include "model/model.h"
 
 #include <stdarg.h>
@@ -361,6 +363,43 @@ static void same_bits_after_a_resume(void) {
   }
 }
 
+/* Asks to be cancelled in the middle of a step: after the third tensor is updated. */
+static int (*real_adamw)(struct device *d, const struct adamw *op, struct err *err);
+static int updates;
+static int adamw_then_cancel(struct device *d, const struct adamw *op, struct err *err) {
+  if (++updates == 3) cancel_request();
+  return real_adamw(d, op, err);
+}
+
+static void a_step_left_halfway_is_never_kept(void) {
+  struct buf before, after;
+  struct err err;
+  struct model_loss loss;
+  struct made x;
+  double norm;
+  struct model *m = start(NULL, 4);
+  train(m, 0, 2);
+  state_of(m, &before);
+  make_batch(&x, 4, small.vocab, 1);
+  CHECK_INT(model_accumulate(m, &x.b, &loss, &err), 0);
+  real_adamw = m->dev.adamw;
+  updates = 0;
+  m->dev.adamw = adamw_then_cancel;
+  CHECK_INT(model_step(m, &adam, &norm, &err), ERR_CANCELLED);
+  cancel_clear();
+  m->dev.adamw = real_adamw;
+  buf_init(&after);
+  CHECK_INT(model_state_write(m, &after, &err), ERR_MISUSE);
+  CHECK(strstr(err.message, "halfway"));
+  CHECK_INT(model_state_read(m, before.data, before.len, &err), 0);
+  buf_clear(&after);
+  state_of(m, &after);
+  CHECK_MEM(after.data, after.len, before.data, before.len);
+  buf_clear(&before);
+  buf_clear(&after);
+  model_free(m);
+}
+
 /* ---- packed and split ---- */
 
 static double largest_difference(struct model *a, struct model *b) {
@@ -638,6 +677,7 @@ int main(void) {
   TEST(same_bits_whatever_is_kept);
   TEST(same_bits_for_any_number_of_threads);
   TEST(same_bits_after_a_resume);
+  TEST(a_step_left_halfway_is_never_kept);
   TEST(packed_sequences_do_not_see_each_other);
   TEST(learns_by_heart_and_sings);
   TEST(cache_changes_nothing);
