@@ -3,7 +3,8 @@
 
   python check_models.py RUN/base RUN/adapter RUN/model RUN/model-F16.gguf answers.jsonl
 
-answers.jsonl holds lines {"input": [ids], "ids": [32 ids]} that Lathe generated greedily from RUN/model.
+answers.jsonl holds lines {"input": [ids], "ids": [32 ids]} that Lathe generated greedily from RUN/model
+(made by greedy.lua in this folder).
 Says: keys missing or unexpected when transformers and PEFT load the folders; the largest difference of
 logits between base + adapter and the merged model; on how many prompts llama.cpp's greedy tokens from the
 F16 file equal Lathe's. Ran with transformers 5.23.0, peft 0.21.2, torch 2.15.0, llama-cpp-python 0.3.36.
