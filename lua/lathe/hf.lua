@@ -182,7 +182,11 @@ end
 
 -- ---- adapters ----
 
-local function adapter_config(folder)
+--- What an adapter_config.json says, checked: what cannot be computed is refused by name.
+-- @param folder string: the adapter's folder
+-- @return table: { rank, alpha, rslora, scale, base, targets = as the file has them }
+-- @error not_found, format, unsupported
+function M.adapter_config(folder)
   local path = folder .. "/adapter_config.json"
   local c, message, code = read_json(path, CONFIG_MAX, true)
   if not c then return nil, message, code end
@@ -200,6 +204,7 @@ local function adapter_config(folder)
     return nil, path .. ": r and lora_alpha must be numbers", "format"
   end
   return { rank = r, alpha = alpha, rslora = c.use_rslora == true, base = given(c.base_model_name_or_path),
+    targets = given(c.target_modules),
     scale = c.use_rslora == true and alpha / math.sqrt(r) or alpha / r }
 end
 
@@ -209,7 +214,7 @@ end
 -- the open safetensors }
 -- @error not_found, format, unsupported (DoRA, patterns), mismatch (half a pair)
 function M.adapter(folder)
-  local out, message, code = adapter_config(folder)
+  local out, message, code = M.adapter_config(folder)
   if not out then return nil, message, code end
   out.weights, message, code = safetensors.open(folder .. "/adapter_model.safetensors")
   if not out.weights then return nil, message, code end
@@ -232,17 +237,28 @@ function M.adapter(folder)
   return out
 end
 
--- Files of a model folder that a merged model takes over as they are.
-local KEPT = { "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
-  "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja",
-  "chat_template.json" }
+local TOKENIZER_FILES = { "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+  "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json" }
 
-local function copy_file(from, to)
-  if not file.stat(from) then return true end
-  local text, message, code = file.read(from, TOKENIZER_MAX)
-  if not text then return nil, message, code end
-  return file.write(to, text)
+local function copy_files(from, to, names)
+  for _, name in ipairs(names) do
+    if file.stat(from .. "/" .. name) then
+      local text, message, code = file.read(from .. "/" .. name, TOKENIZER_MAX)
+      if not text then return nil, message, code end
+      local fine
+      fine, message, code = file.write(to .. "/" .. name, text)
+      if not fine then return nil, message, code end
+    end
+  end
+  return true
 end
+
+--- Copies a folder's tokenizer files as they are, so that a model is used with what it was trained with.
+-- @param from string: a model's or tokenizer's folder
+-- @param to string: an existing folder
+-- @return boolean: true
+-- @error io
+function M.copy_tokenizer(from, to) return copy_files(from, to, TOKENIZER_FILES) end
 
 local function merge_weights(base, adapter, path, progress)
   local list, left = {}, 0
@@ -299,10 +315,9 @@ function M.merge(base, adapter, out, progress)
   facts, message, code = merge_weights(weights, a, out .. "/model.safetensors", progress)
   a.weights:close()
   if not facts then return nil, message, code end
-  for _, name in ipairs(KEPT) do
-    fine, message, code = copy_file(base .. "/" .. name, out .. "/" .. name)
-    if not fine then return nil, message, code end
-  end
+  fine, message, code = copy_files(base, out, { "config.json", "generation_config.json" })
+  if fine then fine, message, code = M.copy_tokenizer(base, out) end
+  if not fine then return nil, message, code end
   facts.scale, facts.rank = a.scale, a.rank
   return facts
 end

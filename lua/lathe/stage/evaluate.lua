@@ -12,6 +12,7 @@
 local file = require "engine.file"
 local hash = require "engine.hash"
 local json = require "engine.json"
+local artifacts = require "lathe.artifacts"
 local data = require "lathe.train.data"
 local folder = require "lathe.train.folder"
 local metrics = require "lathe.train.metrics"
@@ -36,21 +37,11 @@ local M = {
   },
 }
 
-local function is_folder(name) return name:find("/", 1, true) ~= nil end
-
 --- The artifacts that are used: those that are not given as folders.
-function M.uses(options)
-  local used = {}
-  for _, name in ipairs { options.base, options.adapter } do
-    if not is_folder(name) then used[#used + 1] = name end
-  end
-  return used
-end
+function M.uses(options) return artifacts.used { options.base, options.adapter } end
 
-local function folder_of(ctx, name)
-  if not is_folder(name) then return ctx.artifact(name) end
-  return name
-end
+--- What the result depends on besides the options: the folders that are read.
+function M.hashes(options) return artifacts.hashes({ options.base, options.adapter }) end
 
 --- The other stage whose records are read.
 function M.reads(options) return options.documents and { documents = options.documents } or {} end
@@ -297,7 +288,7 @@ end
 
 function M.make(input, ctx)
   local o = ctx.options
-  local m <close>, tok, code = folder.open(folder_of(ctx, o.base), folder_of(ctx, o.adapter))
+  local m <close>, tok, code = folder.open(artifacts.path(ctx, o.base), artifacts.path(ctx, o.adapter))
   if not m then return nil, tok, code end
   local longest = m:config().max_position_embeddings
   local test, trained = read_items(input, ctx, tok, longest)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Export: writes a model as GGUF, once for each type asked for: TITLE-TYPE.gguf.
 
+local artifacts = require "lathe.artifacts"
 local hf = require "lathe.hf"
 
 local M = {
@@ -16,13 +17,11 @@ local M = {
   },
 }
 
-local function is_folder(name) return name:find("/", 1, true) ~= nil end
-
 --- The artifacts that are used: the model, unless it is a folder.
-function M.uses(options)
-  local model = options.model or "model"
-  return is_folder(model) and {} or { model }
-end
+function M.uses(options) return artifacts.used { options.model } end
+
+--- What the result depends on besides the options: the folders that are read.
+function M.hashes(options) return artifacts.hashes({ options.model }) end
 
 local function types(options)
   local list = options.gguf
@@ -46,15 +45,10 @@ function M.check(options)
   return true
 end
 
-local function folder(ctx, name)
-  if not is_folder(name) then return ctx.artifact(name) end
-  return name
-end
-
 --- Writes the files.
 function M.make(_, ctx)
   local o, facts = ctx.options, { files = {} }
-  local source = folder(ctx, o.model)
+  local source = artifacts.path(ctx, o.model)
   for _, kind in ipairs(types(o)) do
     local name = ("%s-%s.gguf"):format(o.title, kind:upper())
     local made, message, code = hf.to_gguf(source, ctx.dir .. "/" .. name, kind,

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Merge: adds an adapter to its base and publishes a whole model folder.
 
+local artifacts = require "lathe.artifacts"
 local hf = require "lathe.hf"
 
 local M = {
@@ -15,25 +16,15 @@ local M = {
   },
 }
 
-local function is_folder(name) return name:find("/", 1, true) ~= nil end
-
 --- The artifacts that are used: those that are not given as folders.
-function M.uses(options)
-  local used = {}
-  for _, name in ipairs { options.base or "base", options.adapter or "adapter" } do
-    if not is_folder(name) then used[#used + 1] = name end
-  end
-  return used
-end
+function M.uses(options) return artifacts.used { options.base, options.adapter } end
 
-local function folder(ctx, name)
-  if not is_folder(name) then return ctx.artifact(name) end
-  return name
-end
+--- What the result depends on besides the options: the folders that are read.
+function M.hashes(options) return artifacts.hashes({ options.base, options.adapter }) end
 
 --- Writes the merged model.
 function M.make(_, ctx)
-  local base, adapter = folder(ctx, ctx.options.base), folder(ctx, ctx.options.adapter)
+  local base, adapter = artifacts.path(ctx, ctx.options.base), artifacts.path(ctx, ctx.options.adapter)
   return hf.merge(base, adapter, ctx.dir, ctx.progress)
 end
 

@@ -6,6 +6,7 @@
 -- is longer than the model takes. What cannot be trained on is rejected and counted, never cut.
 
 local hash = require "engine.hash"
+local artifacts = require "lathe.artifacts"
 local data = require "lathe.train.data"
 local folder = require "lathe.train.folder"
 local loop = require "lathe.train.loop"
@@ -53,16 +54,11 @@ function M.check(options)
   return true
 end
 
-local function is_folder(base) return base:find("/", 1, true) ~= nil end
-
 --- The artifacts that are used: the base, unless it is a folder.
-function M.uses(options) return is_folder(options.base) and {} or { options.base } end
+function M.uses(options) return artifacts.used { options.base } end
 
-local function base_folder(ctx)
-  local base = ctx.options.base
-  if not is_folder(base) then return ctx.artifact(base) end
-  return base
-end
+--- What the result depends on besides the options: the folders that are read.
+function M.hashes(options) return artifacts.hashes({ options.base }) end
 
 -- ---- the audit ----
 
@@ -163,7 +159,7 @@ end
 
 function M.make(input, ctx)
   local o, seed = ctx.options, ctx.options.seed or ctx.seed
-  local source = base_folder(ctx)
+  local source = artifacts.path(ctx, o.base)
   local m <close>, tok, code = folder.open(source)
   if not m then return nil, tok, code end
   local longest = math.min(o.max_length or math.maxinteger, m:config().max_position_embeddings)

@@ -10,24 +10,9 @@
 local file = require "engine.file"
 local json = require "engine.json"
 local model = require "engine.model"
+local hf = require "lathe.hf"
 
 local M = {}
-
-local TOKENIZER_FILES = { "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja",
-  "added_tokens.json", "vocab.json", "merges.txt" }
-
-local function copy(from, to)
-  for _, name in ipairs(TOKENIZER_FILES) do
-    if file.stat(from .. "/" .. name) then
-      local bytes, message, code = file.read(from .. "/" .. name)
-      if not bytes then return nil, message, code end
-      local fine
-      fine, message, code = file.write(to .. "/" .. name, bytes)
-      if not fine then return nil, message, code end
-    end
-  end
-  return true
-end
 
 local function put(path, value)
   return file.write(path, json.encode(value, { indent = 2, sort = true }) .. "\n")
@@ -52,7 +37,7 @@ end
 -- @error io
 function M.write(dir, m, tokenizer, stop)
   local steps = {
-    function() return copy(tokenizer, dir) end,
+    function() return hf.copy_tokenizer(tokenizer, dir) end,
     function() return put(dir .. "/config.json", config(m, stop)) end,
     function()
       return put(dir .. "/generation_config.json", { eos_token_id = stop or json.null, pad_token_id = stop or json.null,
@@ -92,7 +77,7 @@ local function plain_number(v) return math.tointeger(v) or v end
 -- @return boolean: true
 -- @error io
 function M.write_adapter(dir, m, lora, base, tokenizer)
-  local fine, message, code = copy(tokenizer, dir)
+  local fine, message, code = hf.copy_tokenizer(tokenizer, dir)
   if not fine then return nil, message, code end
   fine, message, code = put(dir .. "/adapter_config.json", {
     peft_type = "LORA", task_type = "CAUSAL_LM", base_model_name_or_path = base, revision = json.null,
@@ -105,42 +90,16 @@ function M.write_adapter(dir, m, lora, base, tokenizer)
   return m:save_weights(dir .. "/adapter_model.safetensors", { adapter = true })
 end
 
-local REFUSED = { use_dora = true, fan_in_fan_out = true }
-
-local function adapter_config(dir)
-  local path = dir .. "/adapter_config.json"
-  local text, message, code = file.read(path, 1 << 22)
-  if not text then return nil, message, code end
-  local c
-  c, message, code = json.decode(text, path)
-  if not c then return nil, message, code end
-  if c.peft_type ~= "LORA" then return nil, path .. ": peft_type is not LORA", "unsupported" end
-  for name in pairs(REFUSED) do
-    if c[name] == true then return nil, ("%s: %s is not supported yet"):format(path, name), "unsupported" end
-  end
-  for _, name in ipairs { "rank_pattern", "alpha_pattern" } do
-    if type(c[name]) == "table" and next(c[name]) then
-      return nil, ("%s: %s is not supported yet"):format(path, name), "unsupported"
-    end
-  end
-  if type(c.r) ~= "number" or type(c.lora_alpha) ~= "number" then
-    return nil, path .. ": r and lora_alpha must be numbers", "format"
-  end
-  return c
-end
-
 --- Adds an adapter from a PEFT folder to a model.
 -- @param m model: without adapters
 -- @param dir string: with adapter_config.json and adapter_model.safetensors
 -- @return boolean: true
 -- @error not_found, format, unsupported, mismatch
 function M.load_adapter(m, dir)
-  local c, message, code = adapter_config(dir)
+  local c, message, code = hf.adapter_config(dir)
   if not c then return nil, message, code end
-  local targets = c.target_modules
-  if type(targets) ~= "string" then targets = { table.unpack(targets) } end
   local fine
-  fine, message, code = m:lora { rank = c.r, alpha = c.lora_alpha, targets = targets, rslora = c.use_rslora == true }
+  fine, message, code = m:lora { rank = c.rank, alpha = c.alpha, targets = c.targets, rslora = c.rslora }
   if not fine then return nil, message, code end
   return m:load_weights(dir .. "/adapter_model.safetensors", { adapter = true })
 end
