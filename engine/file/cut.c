@@ -10,14 +10,27 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PIECE ((size_t)1 << 20)
 
+/* A process that was just killed holds its locks until the kernel has taken it apart, which takes a
+ * moment on a busy machine: whoever starts the same command again at once should not be refused. */
+static int lock_patiently(int fd) {
+  struct timespec pause = {.tv_nsec = 20000000};
+  for (int tries = 50; flock(fd, LOCK_EX | LOCK_NB); tries--) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK || tries == 0 || cancel_requested()) return -1;
+    nanosleep(&pause, NULL);
+  }
+  return 0;
+}
+
 int file_lock(const char *path, int *fd, struct err *err) {
   *fd = sys_open_write(path, O_RDWR | O_CREAT, 0666);
   if (*fd < 0) return err_errno(err, "cannot write %s", path);
-  if (flock(*fd, LOCK_EX | LOCK_NB) == 0) return 0;
+  if (lock_patiently(*fd) == 0) return 0;
   int rc = errno == EWOULDBLOCK
                ? err_set(err, ERR_TRANSIENT, "%s: another process is using this folder", path)
                : err_errno(err, "%s", path);

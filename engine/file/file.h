@@ -122,7 +122,7 @@ int file_sync_dir(const char *path, struct err *err);
 
 /* An advisory lock (flock) on a file that is made if missing; held until closed or the process
  * ends, however it ends. Returns the descriptor in *fd; ERR_TRANSIENT when another process holds
- * it. */
+ * it for longer than a second. */
 int file_lock(const char *path, int *fd, struct err *err);
 void file_unlock(int fd);
 
