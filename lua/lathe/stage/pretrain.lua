@@ -11,8 +11,10 @@ local hash = require "engine.hash"
 local data = require "lathe.train.data"
 local folder = require "lathe.train.folder"
 local loop = require "lathe.train.loop"
+local memory = require "lathe.train.memory"
 local model = require "engine.model"
 local packing = require "lathe.train.packing"
+local progress = require "lathe.progress"
 local schedule = require "lathe.train.schedule"
 local template = require "lathe.template"
 local tokenizer = require "engine.tokenizer"
@@ -54,6 +56,14 @@ local M = {
 function M.hashes(options, where)
   local t = template.load(options.template, { root = where.root })
   return { template = t and t.hash or "" }
+end
+
+--- What `--plan` says of it.
+function M.plan(options)
+  local shape = PRESETS[options.preset]
+  return ("%s model (%d layers of %d); %s steps of %d windows, at most %s tokens"):format(options.preset,
+    shape.num_hidden_layers, shape.hidden_size, progress.count(options.steps), options.batch,
+    progress.count(options.steps * options.batch * options.context))
 end
 
 -- Windows of the records, of those for training and of the others.
@@ -110,8 +120,11 @@ function M.make(input, ctx)
   local m <close>, why, reason = make_model(o, tok, seed)
   if not m then return nil, why, reason end
   local count = data.count(examples)
+  local how, need
+  how, need, code = memory.fit(m, math.max(2048, o.context), ctx.memory, "auto")
+  if not how then return nil, need, code end
   ctx.log("info", "plan", { windows = #examples, tokens = count.tokens, epochs = o.steps * o.batch / #examples,
-    parameters = m:parameters(), memory = m:memory { rows = math.max(2048, o.context) }.total })
+    parameters = m:parameters(), memory = need, checkpointing = how })
   local log
   log, message, code = train(ctx, m, examples, seed, digest)
   if not log then return nil, message, code end

@@ -10,6 +10,8 @@ local artifacts = require "lathe.artifacts"
 local data = require "lathe.train.data"
 local folder = require "lathe.train.folder"
 local loop = require "lathe.train.loop"
+local memory = require "lathe.train.memory"
+local progress = require "lathe.progress"
 local schedule = require "lathe.train.schedule"
 local template = require "lathe.template"
 
@@ -32,8 +34,8 @@ local M = {
     decay = { type = "number", default = 0.0, min = 0, help = "weight decay" },
     clip = { type = "number", default = 1.0, min = 0, help = "largest gradient norm; 0: none" },
     max_length = { type = "integer", min = 8, help = "the most tokens of an example (default: what the model takes)" },
-    checkpointing = { type = "string", default = "none", choices = { "none", "selective", "full" },
-      help = "what is kept for the backward pass; less memory, more time, same bits" },
+    checkpointing = { type = "string", default = "auto", choices = { "auto", "none", "selective", "full" },
+      help = "how much less is kept for the backward pass: less memory, more time, same bits; auto takes the first that fits" },
     seed = { type = "integer", help = "another beginning and order (default: the recipe's seed)" },
     checkpoint_steps = { type = "integer", default = 0, min = 0, help = "a checkpoint every so many steps" },
     checkpoint_seconds = { type = "number", default = 20, min = 0, help = "… and after so many seconds" },
@@ -59,6 +61,12 @@ function M.uses(options) return artifacts.used { options.base } end
 
 --- What the result depends on besides the options: the folders that are read.
 function M.hashes(options) return artifacts.hashes({ options.base }) end
+
+--- What `--plan` says of it.
+function M.plan(options)
+  return ("LoRA of rank %d; %d epochs, %d examples a step, at most %s tokens at once"):format(
+    options.lora.rank or 16, options.epochs, options.batch, progress.count(options.micro_tokens))
+end
 
 -- ---- the audit ----
 
@@ -170,10 +178,12 @@ function M.make(input, ctx)
   local fine, message
   fine, message, code = m:lora(lora)
   if not fine then return nil, message, code end
-  m:checkpointing(o.checkpointing)
   local count, _, trainable = data.count(examples), m:parameters()
+  local how, need
+  how, need, code = memory.fit(m, math.max(o.micro_tokens, count.longest), ctx.memory, o.checkpointing)
+  if not how then return nil, need, code end
   ctx.log("info", "plan", { examples = #examples, tokens = count.tokens, supervised = count.supervised,
-    longest = count.longest, trainable = trainable, memory = m:memory { rows = o.micro_tokens }.total })
+    longest = count.longest, trainable = trainable, memory = need, checkpointing = how })
   local log, steps
   log, steps, code = train(ctx, m, examples, seed, fingerprint(m, o, lora, digest))
   if not log then return nil, steps, code end
