@@ -450,6 +450,19 @@ static void take_targets(lua_State *L, int arg, struct model_lora *lora) {
   lua_pop(L, 1);
 }
 
+static struct model_lora take_lora(lua_State *L, int arg) {
+  static const char *const known[] = {"rank",   "alpha", "targets", "dropout",
+                                      "rslora", "seed",  NULL};
+  bind_options(L, arg, known);
+  struct model_lora lora = {.rank = (size_t)bind_opt_integer(L, arg, "rank", 16, 1, 4096)};
+  lora.alpha = bind_opt_number(L, arg, "alpha", 2.0 * (double)lora.rank);
+  lora.dropout = bind_opt_number(L, arg, "dropout", 0);
+  lora.rslora = bind_opt_boolean(L, arg, "rslora", false);
+  lora.seed = (uint64_t)bind_opt_integer(L, arg, "seed", 0, LUA_MININTEGER, LUA_MAXINTEGER);
+  take_targets(L, arg, &lora);
+  return lora;
+}
+
 /*** Freezes the weights and adds low-rank adapters, which training then changes.
 -- @function model:lora
 -- @param options table: rank integer (16), alpha number (2 × rank), targets "all-linear" or a list
@@ -460,18 +473,10 @@ boolean, seed integer
 -- @error misuse (there are adapters already), nomem
 -- @example m:lora { rank = 8, alpha = 16, targets = { "q_proj", "v_proj" }, seed = 42 } */
 static int m_lora(lua_State *L) {
-  static const char *const known[] = {"rank",   "alpha", "targets", "dropout",
-                                      "rslora", "seed",  NULL};
   struct model *m = check(L);
   struct err err;
   if (lua_isnoneornil(L, 2)) lua_settop(L, 1), lua_newtable(L);
-  bind_options(L, 2, known);
-  struct model_lora lora = {.rank = (size_t)bind_opt_integer(L, 2, "rank", 16, 1, 4096)};
-  lora.alpha = bind_opt_number(L, 2, "alpha", 2.0 * (double)lora.rank);
-  lora.dropout = bind_opt_number(L, 2, "dropout", 0);
-  lora.rslora = bind_opt_boolean(L, 2, "rslora", false);
-  lora.seed = (uint64_t)bind_opt_integer(L, 2, "seed", 0, LUA_MININTEGER, LUA_MAXINTEGER);
-  take_targets(L, 2, &lora);
+  struct model_lora lora = take_lora(L, 2);
   if (model_lora_add(m, &lora, &err)) return bind_fail(L, &err);
   account(L);
   lua_pushboolean(L, 1);
@@ -498,13 +503,20 @@ static int m_merge(lua_State *L) {
 
 /* ---- training ---- */
 
+static enum model_checkpointing take_checkpointing(lua_State *L, const char *name) {
+  static const char *const names[] = {"none", "selective", "full"};
+  for (int i = 0; i < 3; i++)
+    if (!strcmp(name, names[i])) return (enum model_checkpointing)i;
+  return (enum model_checkpointing)luaL_error(
+      L, "checkpointing '%s' is not one of none, selective, full", name);
+}
+
 /*** What layers keep for the backward pass: same bits, less memory, more time.
 -- @function model:checkpointing
 -- @param how string: "none" (keep all), "selective" (products only), "full" (inputs only) */
 static int m_checkpointing(lua_State *L) {
-  static const char *const names[] = {"none", "selective", "full", NULL};
   struct model *m = check(L);
-  model_checkpointing(m, (enum model_checkpointing)luaL_checkoption(L, 2, NULL, names));
+  model_checkpointing(m, take_checkpointing(L, luaL_checkstring(L, 2)));
   return 0;
 }
 
@@ -605,6 +617,20 @@ static int m_load_state(lua_State *L) {
   return truth(L, model_state_read(m, bytes, n, &err), &err);
 }
 
+static void push_memory(lua_State *L, const struct model_memory *need) {
+  const struct {
+    const char *name;
+    size_t v;
+  } all[] = {{"weights", need->weights},     {"gradients", need->gradients},
+             {"moments", need->moments},     {"activations", need->activations},
+             {"workspace", need->workspace}, {"total", need->total}};
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    lua_pushinteger(L, (lua_Integer)all[i].v);
+    lua_setfield(L, -2, all[i].name);
+  }
+}
+
 /*** What training with micro-batches of that many tokens will hold.
 -- @function model:memory
 -- @param options table: rows integer (tokens of a micro-batch), sequences integer (1)
@@ -619,17 +645,45 @@ static int m_memory(lua_State *L) {
   size_t rows = (size_t)bind_opt_integer(L, 2, "rows", 1024, 1, 1 << 26);
   size_t sequences = (size_t)bind_opt_integer(L, 2, "sequences", 1, 1, 1 << 26);
   if (model_memory(m, rows, sequences, &need, &err)) return bind_fail(L, &err);
-  const struct {
-    const char *name;
-    size_t v;
-  } all[] = {{"weights", need.weights},     {"gradients", need.gradients},
-             {"moments", need.moments},     {"activations", need.activations},
-             {"workspace", need.workspace}, {"total", need.total}};
-  lua_newtable(L);
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-    lua_pushinteger(L, (lua_Integer)all[i].v);
-    lua_setfield(L, -2, all[i].name);
+  push_memory(L, &need);
+  return 1;
+}
+
+/*** What training a model that does not exist yet would hold; nothing of its size is allocated.
+-- @function engine.model.plan
+-- @param config table: as for engine.model.new
+-- @param options table: optional; rows integer (tokens of a micro-batch, 1024), sequences integer (1),
+-- lora table (as for model:lora; nil: full training), checkpointing string ("none"), dtype "f32" or "bf16"
+-- @return table: bytes: weights, gradients, moments, activations, workspace, total; and counts:
+-- parameters, trainable
+-- @error format (a field makes no sense), misuse (bad LoRA options)
+-- @example require("engine.model").plan({ vocab_size = 64, hidden_size = 32, intermediate_size = 64,
+--   num_hidden_layers = 1, num_attention_heads = 2 }, { rows = 512, lora = { rank = 4 } }).total */
+static int l_plan(lua_State *L) {
+  static const char *const known[] = {"rows", "sequences", "lora", "checkpointing", "dtype", NULL};
+  struct model_memory need;
+  struct model_lora lora;
+  struct err err;
+  size_t trainable;
+  struct model_plan plan = {.config = take_config(L, 1)};
+  if (lua_isnoneornil(L, 2)) lua_settop(L, 1), lua_newtable(L);
+  bind_options(L, 2, known);
+  plan.storage = take_dtype(L, 2);
+  plan.keep = take_checkpointing(L, bind_opt_string(L, 2, "checkpointing", "none"));
+  plan.rows = (size_t)bind_opt_integer(L, 2, "rows", 1024, 1, 1 << 26);
+  plan.sequences = (size_t)bind_opt_integer(L, 2, "sequences", 1, 1, 1 << 26);
+  if (lua_getfield(L, 2, "lora") != LUA_TNIL) {
+    lora = take_lora(L, lua_gettop(L));
+    plan.lora = &lora;
   }
+  if (model_plan(&plan, &need, &trainable, &err)) return bind_fail(L, &err);
+  push_memory(L, &need);
+  struct model_config full = plan.config;
+  if (model_config_check(&full, &err)) return bind_fail(L, &err);
+  lua_pushinteger(L, (lua_Integer)model_config_parameters(&full));
+  lua_setfield(L, -2, "parameters");
+  lua_pushinteger(L, (lua_Integer)trainable);
+  lua_setfield(L, -2, "trainable");
   return 1;
 }
 
@@ -861,7 +915,8 @@ int luaopen_engine_model(lua_State *L) {
                                      {NULL, NULL}};
   static const luaL_Reg meta[] = {
       {"__gc", m_close}, {"__close", m_close}, {"__tostring", m_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"new", l_new}, {"load", l_load}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"new", l_new}, {"load", l_load}, {"plan", l_plan}, {NULL, NULL}};
   luaL_requiref(L, "engine.tensor", luaopen_engine_tensor, 0); /* its metatable */
   lua_pop(L, 1);
   bind_metatable(L, MODEL_TYPE, methods, meta);

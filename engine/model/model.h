@@ -138,6 +138,17 @@ struct model_memory {
 int model_memory(struct model *m, size_t rows, size_t sequences, struct model_memory *out,
                  struct err *err);
 
+/* The same for a model that does not exist yet: only its layout is made. */
+struct model_plan {
+  struct model_config config;
+  enum dtype storage;
+  const struct model_lora *lora; /* NULL: full training */
+  enum model_checkpointing keep;
+  size_t rows, sequences; /* of a micro-batch */
+};
+int model_plan(const struct model_plan *plan, struct model_memory *out, size_t *trainable,
+               struct err *err);
+
 /* ---- use ---- */
 
 /* f32 [rows, vocab] of one packed batch (targets unused). */

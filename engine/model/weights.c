@@ -192,7 +192,7 @@ static void arena_free(struct model *m, enum arena_kind kind) {
 /* ---- pointers ---- */
 
 static const char *element(const struct arena *a, size_t i) {
-  return (const char *)a->w + dtype_bytes(a->dtype, i);
+  return a->w ? (const char *)a->w + dtype_bytes(a->dtype, i) : NULL;
 }
 
 static struct matrix matrix_of(const struct model *m, size_t param, size_t rows) {
@@ -210,11 +210,11 @@ static void point_layer(struct model *m, size_t i, size_t *next) {
   struct layer *l = &m->layers[i];
   struct arena *v = &m->arena[ARENA_VECTORS];
   size_t first = *next;
-  l->norm1 = (float *)v->w + m->params[first].at;
+  l->norm1 = at(v->w, m->params[first].at);
   l->dnorm1 = at(v->grad, m->params[first].at);
   l->w[SITE_ATTENTION] = matrix_of(m, first + 1, model_q_dim(c) + 2 * model_kv_dim(c));
   l->w[SITE_O] = matrix_of(m, first + 4, c->hidden);
-  l->norm2 = (float *)v->w + m->params[first + 5].at;
+  l->norm2 = at(v->w, m->params[first + 5].at);
   l->dnorm2 = at(v->grad, m->params[first + 5].at);
   l->w[SITE_MLP] = matrix_of(m, first + 6, 2 * c->ffn);
   l->w[SITE_DOWN] = matrix_of(m, first + 8, c->hidden);
@@ -233,7 +233,7 @@ static void point_adapter(struct model *m, struct adapter *out, int site, size_t
       if (!out->parts) {
         const struct param *first = &m->params[*next];
         out->in = first->shape[1];
-        out->a = (float *)arena->w + first->at;
+        out->a = at(arena->w, first->at);
         out->da = at(arena->grad, first->at);
       }
       out->part[out->parts].column = column;
@@ -243,7 +243,7 @@ static void point_adapter(struct model *m, struct adapter *out, int site, size_t
   }
   *next += out->parts;
   for (size_t j = 0; j < out->parts; j++, ++*next) {
-    out->part[j].b = (float *)arena->w + m->params[*next].at;
+    out->part[j].b = at(arena->w, m->params[*next].at);
     out->part[j].db = at(arena->grad, m->params[*next].at);
   }
 }
@@ -253,7 +253,7 @@ void model_point(struct model *m) {
   m->embed = matrix_of(m, 0, m->config.vocab);
   for (size_t i = 0; i < m->config.layers; i++) point_layer(m, i, &next);
   struct arena *v = &m->arena[ARENA_VECTORS];
-  m->norm = (float *)v->w + m->params[next].at;
+  m->norm = at(v->w, m->params[next].at);
   m->dnorm = at(v->grad, m->params[next].at);
   m->head = m->config.tied ? m->embed : matrix_of(m, next + 1, m->config.vocab);
   next = m->param_base;
@@ -339,33 +339,38 @@ static int rope_begin(struct model *m, struct err *err) {
   return m->dev.copy_in(&m->dev, m->inv_freq, host, half * sizeof(float), err);
 }
 
-int model_new(struct model **out, const struct model_config *config, enum dtype storage,
-              bool random, uint64_t seed, struct pool *pool, struct err *err) {
+/* The layout of all weights; no memory for them yet. */
+static int outline(struct model **out, const struct model_config *config, enum dtype storage,
+                   struct pool *pool, struct err *err) {
   *out = NULL;
   if (storage != DTYPE_F32 && storage != DTYPE_BF16)
     return err_set(err, ERR_UNSUPPORTED, "model: weights are stored as f32 or bf16, not %s",
                    dtype_info(storage)->name);
-  struct model *m = mem_zero(sizeof *m);
+  struct model *m = *out = mem_zero(sizeof *m);
   if (!m) return err_nomem(err, sizeof *m, "a model");
   m->config = *config;
   m->arena[ARENA_MATRICES].dtype = storage;
   int rc = model_config_check(&m->config, err);
   rc = rc ? rc : device_cpu(&m->dev, pool, err);
   rc = rc ? rc : place(m, list_base, 0, err);
-  if (!rc) {
-    m->param_base = m->param_count;
-    m->layers = mem_zeros(m->config.layers, sizeof *m->layers);
-    if (!m->layers) rc = err_nomem(err, m->config.layers * sizeof *m->layers, "layers");
-  }
+  if (rc) return rc;
+  m->param_base = m->param_count;
+  m->layers = mem_zeros(m->config.layers, sizeof *m->layers);
+  if (!m->layers) return err_nomem(err, m->config.layers * sizeof *m->layers, "layers");
+  return 0;
+}
+
+int model_new(struct model **out, const struct model_config *config, enum dtype storage,
+              bool random, uint64_t seed, struct pool *pool, struct err *err) {
+  struct model *m;
+  int rc = outline(&m, config, storage, pool, err);
   for (int k = 0; k < ARENA_LORA && !rc; k++)
     rc = zeros(m, &m->arena[k].w, m->arena[k].dtype, m->arena[k].n, "the weights", err);
   rc = rc ? rc : rope_begin(m, err);
   if (!rc) model_point(m);
   rc = rc ? rc : begin_all(m, 0, random, seed, err);
-  if (rc)
-    model_free(m);
-  else
-    *out = m;
+  if (rc) model_free(m);
+  *out = rc ? NULL : m;
   return rc;
 }
 
@@ -383,19 +388,29 @@ void model_free(struct model *m) {
   mem_free(m);
 }
 
-int model_lora_add(struct model *m, const struct model_lora *lora, struct err *err) {
+static int lora_check(const struct model_lora *lora, struct err *err) {
   bool any = false;
   for (int p = 0; p < PROJ_COUNT; p++) any = any || lora->target[p];
-  if (m->has_lora) return err_set(err, ERR_MISUSE, "model: it has adapters already");
   if (!any) return err_set(err, ERR_MISUSE, "LoRA: no projection is targeted");
   if (lora->rank < 1 || lora->rank > 4096)
     return err_set(err, ERR_MISUSE, "LoRA: rank %zu is not between 1 and 4096", lora->rank);
   if (!(lora->dropout >= 0 && lora->dropout < 1))
     return err_set(err, ERR_MISUSE, "LoRA: dropout %g is not in [0, 1)", lora->dropout);
   if (!(lora->alpha > 0)) return err_set(err, ERR_MISUSE, "LoRA: alpha must be above 0");
+  return 0;
+}
+
+static int lora_outline(struct model *m, const struct model_lora *lora, struct err *err) {
+  int rc = lora_check(lora, err);
+  if (rc) return rc;
   m->lora = *lora;
   m->arena[ARENA_LORA].n = 0;
-  int rc = place(m, list_lora, m->param_base, err);
+  return place(m, list_lora, m->param_base, err);
+}
+
+int model_lora_add(struct model *m, const struct model_lora *lora, struct err *err) {
+  if (m->has_lora) return err_set(err, ERR_MISUSE, "model: it has adapters already");
+  int rc = lora_outline(m, lora, err);
   if (rc) return rc;
   rc = zeros(m, &m->arena[ARENA_LORA].w, DTYPE_F32, m->arena[ARENA_LORA].n, "adapters", err);
   rc = rc ? rc : begin_all(m, m->param_base, true, lora->seed, err);
@@ -410,6 +425,22 @@ int model_lora_add(struct model *m, const struct model_lora *lora, struct err *e
   model_train_release(m, ARENA_VECTORS);
   model_point(m);
   return 0;
+}
+
+int model_plan(const struct model_plan *plan, struct model_memory *out, size_t *trainable,
+               struct err *err) {
+  struct model *m;
+  int rc = outline(&m, &plan->config, plan->storage, NULL, err);
+  if (!rc && plan->lora) rc = lora_outline(m, plan->lora, err);
+  if (!rc) {
+    m->has_lora = m->lora_on = plan->lora != NULL;
+    m->keep = plan->keep;
+    model_point(m);
+    *trainable = model_trainable(m);
+    rc = model_memory(m, plan->rows, plan->sequences, out, err);
+  }
+  model_free(m);
+  return rc;
 }
 
 const struct model_lora *model_lora(const struct model *m) {

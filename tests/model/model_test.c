@@ -537,6 +537,32 @@ static void plans_before_it_holds(void) {
   model_free(m);
 }
 
+/* The plan of a model that does not exist is that of the model when it does. */
+static void plans_before_it_exists(void) {
+  for (size_t rank = 0; rank <= 4; rank += 4) {
+    struct model *m = start(NULL, rank);
+    struct model_lora l = lora_of(rank, 0.1, true);
+    struct model_plan plan = {.config = small,
+                              .storage = DTYPE_F32,
+                              .lora = rank ? &l : NULL,
+                              .keep = MODEL_KEEP_PRODUCTS,
+                              .rows = 300,
+                              .sequences = 3};
+    struct model_memory want, got;
+    struct err err;
+    size_t trainable;
+    model_checkpointing(m, plan.keep);
+    CHECK_INT(model_memory(m, 300, 3, &want, NULL), 0);
+    CHECK_INT(model_plan(&plan, &got, &trainable, NULL), 0);
+    CHECK_MEM(&got, sizeof got, &want, sizeof want);
+    CHECK_INT(trainable, model_trainable(m));
+    l.rank = 0;
+    plan.config.heads = rank ? plan.config.heads : 3;
+    CHECK(model_plan(&plan, &got, &trainable, &err) != 0);
+    model_free(m);
+  }
+}
+
 /* ---- bad input ---- */
 
 static void bad_batches_are_refused(void) {
@@ -619,6 +645,7 @@ int main(void) {
   TEST(bf16_weights_stay_bf16);
   TEST(merging_keeps_the_function);
   TEST(plans_before_it_holds);
+  TEST(plans_before_it_exists);
   TEST(bad_batches_are_refused);
   TEST(divergence_is_said_and_changes_nothing);
   TEST(senseless_configurations_are_refused);
