@@ -14,6 +14,7 @@
 #define ENGINE_KEY   "lathe.engine"
 #define BUF_NAME     "lathe.buf"
 #define HOOK_COUNT   10000
+#define OUTSIDE_TELL ((size_t)64 << 10)
 #define OUTSIDE_STEP (32 << 20) /* bytes outside Lua that are worth one step of the collector */
 
 struct engine *bind_engine(lua_State *L) {
@@ -272,7 +273,11 @@ void bind_outside(lua_State *L, ptrdiff_t bytes) {
   }
   e->outside_bytes += (size_t)bytes;
   size_t steps = (size_t)bytes / OUTSIDE_STEP;
-  if (bytes > 0)
-    lua_gc(L, LUA_GCSTEP, (int)((size_t)bytes >> 10 < 100000 ? (size_t)bytes >> 10 : 100000));
+  e->outside_new += (size_t)bytes;
+  if (e->outside_new >= OUTSIDE_TELL) { /* a step each time would cost more than small things do */
+    size_t kib = e->outside_new >> 10;
+    e->outside_new = 0;
+    lua_gc(L, LUA_GCSTEP, (int)(kib < 100000 ? kib : 100000));
+  }
   if (steps > 8) lua_gc(L, LUA_GCCOLLECT);
 }

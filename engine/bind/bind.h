@@ -29,6 +29,7 @@ struct engine {
   unsigned threads;     /* the -j that pool was made for (lazily, by bind_pool) */
   bool is_worker;       /* this state belongs to a worker thread */
   size_t outside_bytes; /* memory held outside Lua by tensors, models …: see bind_outside */
+  size_t outside_new;   /* of which the collector was not told yet */
 };
 struct engine *bind_engine(lua_State *L);
 

@@ -11,8 +11,15 @@
  * the user's alone. `pairs` on such an object follows that order; keys added later come last,
  * sorted.
  *
- * A record's userdata holds the record (the root one, which frees it) or a node inside it (then the
- * root's userdata is its user value, and lives as long).
+ * Loops make millions of records, so one is a single block of Lua's own memory: no finalizer, the
+ * collector knows its true size, and the line is not copied but kept alive.
+ *
+ *   root userdata  [ box │ record, its first nodes, tape ]  ──1──► the line (a Lua string)
+ *          ▲                                                ──2──► keeper, if there is one
+ *          └───1── userdata of a node inside [ box ]
+ *
+ * What needs memory beyond the block (a change, a walk over a large object) first makes the keeper:
+ * a userdata with a finalizer, which frees that memory and marks the root dead.
  */
 #include "base/utf8.h"
 #include "bind/bind.h"
@@ -23,38 +30,80 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TAPE_NAME   "lathe.json"
-#define RECORD_NAME "record"
-#define ARRAY_NAME  "json.array"
-#define OBJECT_NAME "json.object"
-#define NULL_NAME   "json.null"
-#define ORDERS_KEY  "json.orders"
-#define DEPTH       512
+#define TAPE_NAME    "lathe.json"
+#define RECORD_NAME  "record"
+#define ARRAY_NAME   "json.array"
+#define OBJECT_NAME  "json.object"
+#define NULL_NAME    "json.null"
+#define ORDERS_KEY   "json.orders"
+#define SCRATCH_NAME "json.scratch"
+#define KEEPER_NAME  "json.keeper"
+#define DEPTH        512
+#define KEEP_BYTES   ((size_t)1 << 20) /* of a buffer that is used again */
+#define FEW_NAMES    32
 
 struct tape {
   struct json *j;
 };
 
 struct box {
-  struct record *owned; /* of the root's userdata only */
   struct record_node *node;
-  size_t bytes; /* told to the collector */
+  struct box *root; /* itself in the root's userdata, whose the rest is */
+  struct record *record;
+  size_t bytes; /* outside the block, told to the collector */
+  bool kept, dead;
 };
+
+struct keeper {
+  struct box *root;
+};
+
+/* One per Lua state: memory that every call would otherwise take afresh. A finalizer may come in
+ * between and call json functions: it finds `busy`, or leaves another number of `parses`. */
+struct scratch {
+  struct json *tape;
+  size_t parses;
+  struct buf out;
+  bool busy; /* out is in use */
+};
+
+static const char record_key, scratch_key, null_key; /* places of the registry */
+
+static struct scratch *get_scratch(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &scratch_key);
+  struct scratch *s = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return s;
+}
+
+static int scratch_gc(lua_State *L) {
+  struct scratch *s = lua_touserdata(L, 1);
+  json_free(s->tape);
+  buf_clear(&s->out);
+  *s = (struct scratch){.busy = true};
+  return 0;
+}
 
 /* ---- JSON → Lua ---- */
 
-static void push_string(lua_State *L, const struct json *j, json_id v, struct buf *scratch) {
+static void push_string(lua_State *L, const struct json *j, json_id v) {
   size_t n;
-  const char *s = json_string(j, v, scratch, &n);
-  if (!s) luaL_error(L, "out of memory");
-  lua_pushlstring(L, s, n);
+  const char *plain = json_plain_string(j, v, &n);
+  if (plain) {
+    lua_pushlstring(L, plain, n);
+    return;
+  }
+  luaL_Buffer b;
+  json_raw(j, v, &n);
+  char *to = luaL_buffinitsize(L, &b, n);
+  luaL_pushresultsize(&b, json_unescape(j, v, to));
 }
 
 static void push_null(lua_State *L) {
-  lua_getfield(L, LUA_REGISTRYINDEX, "json.null.value");
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &null_key);
 }
 
-static void push_scalar(lua_State *L, const struct json *j, json_id v, struct buf *scratch) {
+static void push_scalar(lua_State *L, const struct json *j, json_id v) {
   int64_t i;
   double d;
   switch (json_kind(j, v)) {
@@ -69,7 +118,7 @@ static void push_scalar(lua_State *L, const struct json *j, json_id v, struct bu
     json_double(j, v, &d), lua_pushnumber(L, d);
     break;
   case JSON_STRING:
-    push_string(L, j, v, scratch);
+    push_string(L, j, v);
     break;
   default:
     push_null(L);
@@ -89,19 +138,19 @@ static int size_hint(size_t n) {
   return n < 1 << 20 ? (int)n : 1 << 20;
 }
 
-static void push_value(lua_State *L, const struct json *j, json_id v, struct buf *scratch);
+static void push_value(lua_State *L, const struct json *j, json_id v);
 
-static void push_array(lua_State *L, const struct json *j, json_id v, struct buf *scratch) {
+static void push_array(lua_State *L, const struct json *j, json_id v) {
   struct json_iter it = json_iter(j, v);
   lua_createtable(L, size_hint(json_count(j, v)), 0);
   luaL_setmetatable(L, ARRAY_NAME);
   for (lua_Integer i = 1; json_each(&it); i++) {
-    push_value(L, j, it.value, scratch);
+    push_value(L, j, it.value);
     lua_rawseti(L, -2, i);
   }
 }
 
-static void push_object(lua_State *L, const struct json *j, json_id v, struct buf *scratch) {
+static void push_object(lua_State *L, const struct json *j, json_id v) {
   size_t n = json_count(j, v);
   struct json_iter it = json_iter(j, v);
   lua_createtable(L, 0, size_hint(n));
@@ -109,29 +158,29 @@ static void push_object(lua_State *L, const struct json *j, json_id v, struct bu
   int object = lua_gettop(L);
   if (n > 1) lua_createtable(L, size_hint(n), 0);
   for (lua_Integer i = 1; json_each(&it); i++) {
-    push_string(L, j, it.key, scratch);
+    push_string(L, j, it.key);
     if (n > 1) {
       lua_pushvalue(L, -1);
       lua_rawseti(L, object + 1, i);
     }
-    push_value(L, j, it.value, scratch);
+    push_value(L, j, it.value);
     lua_rawset(L, object);
   }
   if (n > 1) set_order(L, object);
 }
 
 /* The depth of a tape is bounded, so the recursion is. */
-static void push_value(lua_State *L, const struct json *j, json_id v, struct buf *scratch) {
+static void push_value(lua_State *L, const struct json *j, json_id v) {
   luaL_checkstack(L, 10, "JSON nested too deeply");
   switch (json_kind(j, v)) {
   case JSON_ARRAY:
-    push_array(L, j, v, scratch);
+    push_array(L, j, v);
     break;
   case JSON_OBJECT:
-    push_object(L, j, v, scratch);
+    push_object(L, j, v);
     break;
   default:
-    push_scalar(L, j, v, scratch);
+    push_scalar(L, j, v);
   }
 }
 
@@ -167,9 +216,8 @@ static int l_decode(lua_State *L) {
   const char *text = luaL_checklstring(L, 1, &n);
   lua_settop(L, 2);
   struct tape *t = bind_new(L, sizeof *t, TAPE_NAME);
-  struct buf *scratch = bind_buf(L);
   if (json_parse(&t->j, text, n, NULL, &err)) return fail_where(L, 2, &err);
-  push_value(L, t->j, JSON_ROOT, scratch);
+  push_value(L, t->j, JSON_ROOT);
   json_free(t->j);
   t->j = NULL;
   return 1;
@@ -179,6 +227,7 @@ static int l_decode(lua_State *L) {
 
 struct encoder {
   lua_State *L;
+  struct scratch *scratch; /* whose buffer out is, or NULL */
   struct buf *out;
   unsigned indent;
   bool sort;
@@ -206,6 +255,7 @@ static void push_place(lua_State *L, const struct place *p) {
 }
 
 static int cannot(struct encoder *e, const struct place *at, const char *what) {
+  if (e->scratch) e->scratch->busy = false;
   luaL_checkstack(e->L, 10, NULL);
   push_place(e->L, at);
   return luaL_error(e->L, "cannot write JSON: %s: %s", lua_tostring(e->L, -1), what);
@@ -356,19 +406,29 @@ static bool is_array(struct encoder *e, int t, size_t *n, const struct place *at
 }
 
 static struct box *test_box(lua_State *L, int index) {
-  return luaL_testudata(L, index, RECORD_NAME);
+  struct box *box = lua_touserdata(L, index);
+  if (!box || !lua_getmetatable(L, index)) return NULL;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &record_key);
+  bool same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  if (!same) return NULL;
+  if (!box->root || box->root->dead) luaL_error(L, "this record was collected");
+  return box;
 }
 
-static void push_node(lua_State *L, struct record_node *node, struct buf *scratch);
+static void need_keeper(lua_State *L, int index, struct box *box);
 
-static void put_record(struct encoder *e, struct box *box, const struct place *at) {
+static void push_node(lua_State *L, struct record_node *node);
+
+static void put_record(struct encoder *e, struct box *box, int index, const struct place *at) {
   if (!e->sort && !e->indent) {
     record_encode(box->node, e->out);
     return;
   }
-  push_node(e->L, box->node, bind_buf(e->L));
+  need_keeper(e->L, index, box);
+  push_node(e->L, box->node);
   put_value(e, lua_gettop(e->L), at);
-  lua_pop(e->L, 2);
+  lua_pop(e->L, 1);
 }
 
 static void put_table(struct encoder *e, int t, const struct place *at) {
@@ -403,7 +463,7 @@ static void put_value(struct encoder *e, int index, const struct place *at) {
     break;
   case LUA_TUSERDATA:
     if (test_box(L, index)) {
-      put_record(e, test_box(L, index), at);
+      put_record(e, test_box(L, index), index, at);
       break;
     }
     if (luaL_testudata(L, index, NULL_NAME)) {
@@ -415,15 +475,50 @@ static void put_value(struct encoder *e, int index, const struct place *at) {
   }
 }
 
-/* Encodes the value at index into a new buffer, which is on top of the stack. */
-static struct buf *encode_to_buf(lua_State *L, int index, unsigned indent, bool sort) {
-  struct encoder e = {.L = L, .indent = indent, .sort = sort};
+/* Encodes the value at index into a buffer; done_encoding follows its use. */
+static void encode_value(struct encoder *e, int index) {
   const struct place root = {0};
+  lua_State *L = e->L;
+  struct scratch *scratch = get_scratch(L);
   index = lua_absindex(L, index);
-  e.out = bind_buf(L);
-  put_value(&e, index, &root);
-  if (e.out->failed) luaL_error(L, "out of memory");
-  return e.out;
+  if (scratch->busy) {
+    e->out = bind_buf(L);
+  } else {
+    e->scratch = scratch;
+    e->out = &scratch->out;
+    scratch->busy = true;
+    buf_reset(e->out);
+  }
+  put_value(e, index, &root);
+  if (!e->out->failed) return;
+  if (e->scratch) scratch->busy = false;
+  luaL_error(L, "out of memory");
+}
+
+static void done_encoding(struct encoder *e) {
+  if (e->out->cap > KEEP_BYTES || !e->scratch) buf_clear(e->out);
+  if (e->scratch) e->scratch->busy = false;
+}
+
+static void push_encoded(struct encoder *e) {
+  if (e->scratch)
+    e->scratch->busy = false; /* pushing copies before a finalizer can run, or raises */
+  lua_pushlstring(e->L, e->out->data ? e->out->data : "", e->out->len);
+  if (!e->scratch || (!e->scratch->busy && e->out->cap > KEEP_BYTES)) buf_clear(e->out);
+}
+
+/* Pushes the text of a record that was not changed: its own line, where it is all of it. */
+static bool push_untouched(lua_State *L, int index) {
+  struct box *box = test_box(L, index);
+  size_t n, line_n = 0;
+  const char *raw = box ? record_raw(box->node, &n) : NULL;
+  if (!raw) return false;
+  if (box->root == box && lua_getiuservalue(L, index, 1) == LUA_TSTRING) {
+    lua_tolstring(L, -1, &line_n);
+    if (line_n == n) return true;
+  }
+  lua_pushlstring(L, raw, n);
+  return true;
 }
 
 /*** A Lua value as JSON text.
@@ -443,8 +538,12 @@ static int l_encode(lua_State *L) {
   luaL_checkany(L, 1);
   lua_settop(L, 2);
   bind_options(L, 2, known);
-  unsigned indent = (unsigned)bind_opt_integer(L, 2, "indent", 0, 0, 16);
-  bind_push_buf(L, encode_to_buf(L, 1, indent, bind_opt_boolean(L, 2, "sort", false)));
+  if (lua_isnil(L, 2) && push_untouched(L, 1)) return 1;
+  struct encoder e = {.L = L};
+  e.indent = (unsigned)bind_opt_integer(L, 2, "indent", 0, 0, 16);
+  e.sort = bind_opt_boolean(L, 2, "sort", false);
+  encode_value(&e, 1);
+  push_encoded(&e);
   return 1;
 }
 
@@ -541,7 +640,9 @@ static int null_tostring(lua_State *L) {
 /* ---- records ---- */
 
 static struct box *check_box(lua_State *L, int index) {
-  return luaL_checkudata(L, index, RECORD_NAME);
+  struct box *box = test_box(L, index);
+  if (!box) luaL_typeerror(L, index, RECORD_NAME);
+  return box;
 }
 
 /*** A record over one line of JSON: fields are decoded when they are read, what is not changed is
@@ -564,44 +665,83 @@ static int l_record(lua_State *L) {
   size_t n;
   struct err err;
   lua_settop(L, 2);
-  const char *text;
   if (lua_istable(L, 1) || test_box(L, 1)) {
-    struct buf *b = encode_to_buf(L, 1, 0, false);
-    text = b->data;
-    n = b->len;
-  } else {
-    text = luaL_checklstring(L, 1, &n);
+    struct encoder e = {.L = L};
+    encode_value(&e, 1);
+    push_encoded(&e);
+    lua_replace(L, 1);
   }
-  struct box *box = bind_new(L, sizeof *box, RECORD_NAME);
-  if (record_parse(&box->owned, text, n, NULL, &err)) return fail_where(L, 2, &err);
-  box->node = record_root(box->owned);
-  box->bytes = record_memory(box->owned);
-  bind_outside(L, (ptrdiff_t)box->bytes); /* else dead records pile up until Lua's own heap grows */
+  const char *text = luaL_checklstring(L, 1, &n);
+  struct scratch *s = get_scratch(L);
+  if (json_parse_again(&s->tape, text, n, NULL, &err)) return fail_where(L, 2, &err);
+  size_t parse = ++s->parses;
+  struct box *box = lua_newuserdatauv(L, sizeof *box + record_block_size(s->tape), 2);
+  memset(box, 0, sizeof *box);
+  if (parse != s->parses && json_parse_again(&s->tape, text, n, NULL, &err))
+    return fail_where(L, 2, &err);
+  if (record_place(&box->record, box + 1, s->tape, &err)) return fail_where(L, 2, &err);
+  box->root = box;
+  box->node = record_root(box->record);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &record_key);
+  lua_setmetatable(L, -2);
   return 1;
 }
 
-static int record_gc(lua_State *L) {
-  struct box *box = lua_touserdata(L, 1);
-  record_free(box->owned);
-  bind_outside(L, -(ptrdiff_t)box->bytes);
-  box->bytes = 0;
-  box->owned = NULL;
+static int keeper_gc(lua_State *L) {
+  struct keeper *k = lua_touserdata(L, 1);
+  struct box *root = k->root;
+  k->root = NULL;
+  if (!root) return 0;
+  root->dead = true;
+  record_release(root->record);
+  bind_outside(L, -(ptrdiff_t)root->bytes);
   return 0;
+}
+
+static void push_root(lua_State *L, int index, const struct box *box) {
+  if (box->root == box)
+    lua_pushvalue(L, index);
+  else
+    lua_getiuservalue(L, index, 1);
+}
+
+/* Before anything that may take memory outside the block of the record at index. */
+static void need_keeper(lua_State *L, int index, struct box *box) {
+  if (box->root->kept) return;
+  luaL_checkstack(L, 8, NULL);
+  push_root(L, index, box);
+  struct keeper *k = bind_new(L, sizeof *k, KEEPER_NAME);
+  lua_pushvalue(L, -2);
+  lua_setiuservalue(L, -2, 1);
+  lua_setiuservalue(L, -2, 2);
+  lua_pop(L, 1);
+  if (box->root->kept) return; /* a finalizer was here meanwhile */
+  k->root = box->root;
+  box->root->kept = true;
+}
+
+/* Tells the collector what a record's changes took. */
+static void account(lua_State *L, struct box *box) {
+  size_t now = record_memory(box->root->record), before = box->root->bytes;
+  box->root->bytes = now;
+  bind_outside(L, (ptrdiff_t)now - (ptrdiff_t)before);
 }
 
 /* Pushes a value found in the record whose userdata (root or node) is at index `from`. */
 static void push_found(lua_State *L, int from, const struct record_value *value) {
   if (!value->node) {
-    push_scalar(L, value->j, value->v, value->kind == JSON_STRING ? bind_buf(L) : NULL);
+    push_scalar(L, value->j, value->v);
     return;
   }
-  struct box *box = bind_new(L, sizeof *box, RECORD_NAME);
-  box->node = value->node;
-  if (((struct box *)lua_touserdata(L, from))->owned)
-    lua_pushvalue(L, from);
-  else
-    lua_getiuservalue(L, from, 1);
+  struct box *root = ((struct box *)lua_touserdata(L, from))->root;
+  struct box *box = lua_newuserdatauv(L, sizeof *box, 1);
+  *box = (struct box){.node = value->node, .root = root};
+  push_root(L, from, lua_touserdata(L, from));
   lua_setiuservalue(L, -2, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &record_key);
+  lua_setmetatable(L, -2);
 }
 
 static int raise(lua_State *L, const struct err *err) {
@@ -614,6 +754,7 @@ static bool push_field(lua_State *L, struct box *box) {
   struct err err;
   size_t n;
   int rc = 0;
+  if (!record_reads_inside(box->node, false)) need_keeper(L, 1, box);
   if (lua_type(L, 2) == LUA_TSTRING) {
     const char *key = lua_tolstring(L, 2, &n);
     rc = record_get(box->node, key, n, &value, &err);
@@ -635,24 +776,23 @@ static int record_index(lua_State *L) {
 
 static int record_newindex(lua_State *L) {
   struct box *box = check_box(L, 1);
+  struct encoder e = {.L = L};
   struct err err;
-  size_t n = 0, json_n = 0;
-  const char *json = NULL;
+  size_t n = 0;
   lua_settop(L, 3);
-  if (!lua_isnil(L, 3)) {
-    struct buf *b = encode_to_buf(L, 3, 0, false);
-    json = b->data;
-    json_n = b->len;
-  }
-  int rc;
-  if (lua_type(L, 2) == LUA_TSTRING) {
-    const char *key = lua_tolstring(L, 2, &n);
-    rc = record_set(box->node, key, n, json, json_n, &err);
-  } else if (lua_isinteger(L, 2)) {
-    rc = record_set_at(box->node, (size_t)lua_tointeger(L, 2) - 1, json, json_n, &err);
-  } else {
+  int type = lua_type(L, 2);
+  if (type != LUA_TSTRING && !lua_isinteger(L, 2))
     return luaL_error(L, "a field's name must be a string, not a %s", luaL_typename(L, 2));
-  }
+  const char *key = type == LUA_TSTRING ? lua_tolstring(L, 2, &n) : NULL;
+  bool remove = lua_isnil(L, 3);
+  need_keeper(L, 1, box);
+  if (!remove) encode_value(&e, 3);
+  const char *json = remove ? NULL : e.out->data;
+  size_t json_n = remove ? 0 : e.out->len;
+  int rc = key ? record_set(box->node, key, n, json, json_n, &err)
+               : record_set_at(box->node, (size_t)lua_tointeger(L, 2) - 1, json, json_n, &err);
+  if (!remove) done_encoding(&e);
+  account(L, box);
   return rc ? raise(L, &err) : 0;
 }
 
@@ -669,12 +809,13 @@ static int next_member(lua_State *L) {
   struct record_value value;
   struct err err;
   json_id key;
+  if (!record_reads_inside(box->node, true)) need_keeper(L, lua_upvalueindex(1), box);
   int rc = record_next(box->node, &at, &key_j, &key, &value, &err);
   if (rc < 0) return raise(L, &err);
   if (rc == 0) return 0;
   lua_pushinteger(L, (lua_Integer)at);
   lua_copy(L, -1, lua_upvalueindex(2));
-  if (key_j) push_string(L, key_j, key, bind_buf(L));
+  if (key_j) push_string(L, key_j, key);
   int name = lua_gettop(L); /* the key, or the position */
   push_found(L, lua_upvalueindex(1), &value);
   lua_pushvalue(L, name);
@@ -700,20 +841,21 @@ static int record_tostring(lua_State *L) {
   struct box *box = check_box(L, 1);
   struct err err;
   struct buf *b = bind_buf(L);
+  need_keeper(L, 1, box);
   if (record_show(box->node, b, &err)) return raise(L, &err);
   bind_push_buf(L, b);
   return 1;
 }
 
-static void push_member(lua_State *L, const struct record_value *value, struct buf *scratch) {
+static void push_member(lua_State *L, const struct record_value *value) {
   if (value->node)
-    push_node(L, value->node, scratch);
+    push_node(L, value->node);
   else
-    push_scalar(L, value->j, value->v, scratch);
+    push_scalar(L, value->j, value->v);
 }
 
 /* The node as plain tables. */
-static void push_node(lua_State *L, struct record_node *node, struct buf *scratch) {
+static void push_node(lua_State *L, struct record_node *node) {
   bool array = record_is_array(node);
   const struct json *key_j;
   struct record_value value;
@@ -728,14 +870,14 @@ static void push_node(lua_State *L, struct record_node *node, struct buf *scratc
   lua_newtable(L); /* the order of the keys */
   for (lua_Integer i = 1; (rc = record_next(node, &at, &key_j, &key, &value, &err)) > 0; i++) {
     if (array) {
-      push_member(L, &value, scratch);
+      push_member(L, &value);
       lua_rawseti(L, table, i);
       continue;
     }
-    push_string(L, key_j, key, scratch);
+    push_string(L, key_j, key);
     lua_pushvalue(L, -1);
     lua_rawseti(L, table + 1, i);
-    push_member(L, &value, scratch);
+    push_member(L, &value);
     lua_rawset(L, table);
   }
   if (rc < 0) raise(L, &err);
@@ -752,7 +894,8 @@ static void push_node(lua_State *L, struct record_node *node, struct buf *scratc
 -- @example require("engine.json").record('{"a": [1]}'):table().a[1] */
 static int l_table(lua_State *L) {
   struct box *box = check_box(L, 1);
-  push_node(L, box->node, bind_buf(L));
+  need_keeper(L, 1, box);
+  push_node(L, box->node);
   return 1;
 }
 
@@ -768,6 +911,7 @@ static int l_get(lua_State *L) {
   struct err err;
   size_t n;
   const char *path = luaL_checklstring(L, 2, &n);
+  need_keeper(L, 1, box);
   int rc = record_find(box->node, path, n, &value, &err);
   if (rc < 0) return raise(L, &err);
   if (rc == 0) return 0;
@@ -786,18 +930,19 @@ static void record_metatable(lua_State *L) {
                                      {"get", l_get},
                                      {"kind", l_kind},
                                      {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", record_gc},   {"__newindex", record_newindex},
-                                  {"__len", record_len}, {"__pairs", record_pairs},
-                                  {"__eq", record_eq},   {"__tostring", record_tostring},
-                                  {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__newindex", record_newindex}, {"__len", record_len},
+                                  {"__pairs", record_pairs},       {"__eq", record_eq},
+                                  {"__tostring", record_tostring}, {NULL, NULL}};
   if (luaL_newmetatable(L, RECORD_NAME)) {
     luaL_setfuncs(L, meta, 0);
     lua_newtable(L);
     luaL_setfuncs(L, methods, 0);
     lua_pushcclosure(L, record_index, 1);
     lua_setfield(L, -2, "__index");
-    lua_pushliteral(L, RECORD_NAME); /* __gc is not to be reached from Lua */
+    lua_pushliteral(L, RECORD_NAME); /* the metamethods are not to be reached from Lua */
     lua_setfield(L, -2, "__metatable");
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &record_key);
   }
   lua_pop(L, 1);
 }
@@ -823,6 +968,8 @@ int luaopen_engine_json(lua_State *L);
 int luaopen_engine_json(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
   static const luaL_Reg tape_meta[] = {{"__gc", tape_gc}, {NULL, NULL}};
+  static const luaL_Reg scratch_meta[] = {{"__gc", scratch_gc}, {NULL, NULL}};
+  static const luaL_Reg keeper_meta[] = {{"__gc", keeper_gc}, {NULL, NULL}};
   static const luaL_Reg null_meta[] = {{"__tostring", null_tostring}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
       {"decode", l_decode}, {"encode", l_encode}, {"record", l_record},
@@ -830,12 +977,16 @@ int luaopen_engine_json(lua_State *L) {
       {"table", l_table},   {"get", l_get},       {NULL, NULL}};
   bind_metatable(L, TAPE_NAME, none, tape_meta);
   bind_metatable(L, NULL_NAME, none, null_meta);
+  bind_metatable(L, SCRATCH_NAME, none, scratch_meta);
+  bind_metatable(L, KEEPER_NAME, none, keeper_meta);
   record_metatable(L);
   table_metatable(L, ARRAY_NAME, NULL);
   table_metatable(L, OBJECT_NAME, object_pairs);
   make_orders(L);
   bind_new(L, 1, NULL_NAME);
-  lua_setfield(L, LUA_REGISTRYINDEX, "json.null.value");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &null_key);
+  bind_new(L, sizeof(struct scratch), SCRATCH_NAME);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &scratch_key);
   luaL_newlib(L, functions);
   push_null(L);
   lua_setfield(L, -2, "null");

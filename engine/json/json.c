@@ -117,6 +117,31 @@ bool json_string_add(const struct json *j, json_id v, struct buf *out) {
   return true;
 }
 
+const char *json_plain_string(const struct json *j, json_id v, size_t *n) {
+  if (json_kind(j, v) != JSON_STRING || j->nodes[v].meta & TAPE_ESCAPED) return NULL;
+  *n = j->nodes[v].end - j->nodes[v].start;
+  return j->text + j->nodes[v].start;
+}
+
+size_t json_unescape(const struct json *j, json_id v, char *out) {
+  if (json_kind(j, v) != JSON_STRING) return 0;
+  const char *p = j->text + j->nodes[v].start, *end = j->text + j->nodes[v].end;
+  char *to = out;
+  while (p < end) {
+    const char *slash = memchr(p, '\\', (size_t)(end - p));
+    size_t plain = (size_t)((slash ? slash : end) - p);
+    memcpy(to, p, plain);
+    to += plain;
+    if (!slash) break;
+    char c[4];
+    p = slash;
+    size_t n = tape_unescape(&p, c);
+    memcpy(to, c, n);
+    to += n;
+  }
+  return (size_t)(to - out);
+}
+
 const char *json_string(const struct json *j, json_id v, struct buf *scratch, size_t *n) {
   *n = 0;
   if (json_kind(j, v) != JSON_STRING) return NULL;

@@ -58,6 +58,15 @@ int json_parse(struct json **out, const char *text, size_t n, const struct json_
 void json_free(struct json *j);
 size_t json_memory(const struct json *j); /* bytes the tape holds */
 
+/* The same with the memory of a tape that is no longer needed: *tape is NULL or what an earlier call
+ * left, also a failed one; json_free it at the end. After a failure it is only good for that. */
+int json_parse_again(struct json **tape, const char *text, size_t n,
+                     const struct json_limits *limits, struct err *err);
+/* A copy of a finished tape in the caller's memory: one block of so many bytes, aligned to 8, that
+ * needs no json_free. The text is shared. */
+size_t json_packed_size(const struct json *j);
+struct json *json_pack(void *block, const struct json *j);
+
 /* ---- looking ---- all take a valid id of this tape; JSON_NONE gives JSON_NULL, 0, false, NULL. */
 
 enum json_kind json_kind(const struct json *j, json_id v);
@@ -93,6 +102,11 @@ bool json_each(struct json_iter *it);
  * escapes, else into `scratch`, which is emptied first. NULL when v is not a string, or memory ran
  * out (then scratch->failed). Not zero-terminated; may contain zero bytes. */
 const char *json_string(const struct json *j, json_id v, struct buf *scratch, size_t *n);
+/* The same into memory of the caller's, which must hold as many bytes as json_raw gives. Returns how
+ * many it wrote; 0 when v is not a string. json_plain_string: where they stand in the text, or NULL
+ * when there are escapes to be decoded. */
+const char *json_plain_string(const struct json *j, json_id v, size_t *n);
+size_t json_unescape(const struct json *j, json_id v, char *out);
 /* Appends them to out; false when v is not a string. Check out with buf_check. */
 bool json_string_add(const struct json *j, json_id v, struct buf *out);
 /* Whether v is the string `s`. */

@@ -455,44 +455,79 @@ static int parse_text(struct parser *s) {
   return s->p == s->end ? 0 : unexpected(s, "the end of the text");
 }
 
-static int new_tape(struct json **out, const char *text, size_t n, struct err *err) {
-  struct json *j = mem_zero(sizeof *j);
+#define KEEP_NODES 4096u /* what a tape that is used again keeps */
+#define KEEP_SLOTS 1024u
+
+static int ready_tape(struct json *j, const char *text, size_t n, struct err *err) {
   uint32_t cap = n < 512 ? 16 : n > (1u << 28) ? 1u << 22 : (uint32_t)(n / 32);
-  if (j) j->nodes = mem_array(cap, sizeof *j->nodes);
-  if (!j || !j->nodes) {
-    mem_free(j);
-    return err_nomem(err, cap * sizeof *j->nodes, "a JSON tape");
+  if (j->slot_cap > KEEP_SLOTS) {
+    mem_free(j->slots);
+    j->slots = NULL;
+    j->slot_cap = j->slot_count = 0;
   }
+  if (j->cap < cap || (j->cap > KEEP_NODES && j->cap / 4 > cap)) {
+    mem_free(j->nodes);
+    j->cap = 0;
+    j->nodes = mem_array(cap, sizeof *j->nodes);
+    if (!j->nodes) return err_nomem(err, cap * sizeof *j->nodes, "a JSON tape");
+    j->cap = cap;
+  }
+  if (j->slot_count) memset(j->slots, 0, j->slot_cap * sizeof *j->slots);
+  j->slot_count = j->count = 0;
   j->text = text;
   j->size = n;
-  j->cap = cap;
   j->seed = (uintptr_t)j ^ (uintptr_t)text * 0x9E3779B97F4A7C15u; /* places are not to be guessed */
-  *out = j;
   return 0;
 }
 
-int json_parse(struct json **out, const char *text, size_t n, const struct json_limits *limits,
-               struct err *err) {
+int json_parse_again(struct json **tape, const char *text, size_t n,
+                     const struct json_limits *limits, struct err *err) {
   size_t max = limits && limits->max_bytes ? limits->max_bytes : DEFAULT_BYTES;
   unsigned depth = limits && limits->max_depth ? limits->max_depth : DEFAULT_DEPTH;
   struct err local;
   struct parser s = {.start = text, .p = text, .end = text + n, .open = JSON_NONE};
   int rc;
-  *out = NULL;
   s.err = err ? err : &local;
   s.max_depth = depth < JSON_DEPTH_MAX ? depth : JSON_DEPTH_MAX;
   if (max >= UINT32_MAX) max = UINT32_MAX - 1;
   if (n > max)
     return err_set(err, ERR_LIMIT, "byte %zu: longer than the limit of %zu bytes", max, max);
-  if ((rc = new_tape(&s.j, text, n, s.err))) return rc;
+  if (!*tape && !(*tape = mem_zero(sizeof **tape)))
+    return err_nomem(err, sizeof **tape, "a JSON tape");
+  s.j = *tape;
+  if ((rc = ready_tape(s.j, text, n, s.err))) return rc;
   buf_init(&s.scratch);
   rc = parse_text(&s);
   buf_clear(&s.scratch);
-  if (rc)
-    json_free(s.j);
-  else
-    *out = s.j;
   return rc;
+}
+
+int json_parse(struct json **out, const char *text, size_t n, const struct json_limits *limits,
+               struct err *err) {
+  *out = NULL;
+  int rc = json_parse_again(out, text, n, limits, err);
+  if (rc) {
+    json_free(*out);
+    *out = NULL;
+  }
+  return rc;
+}
+
+size_t json_packed_size(const struct json *j) {
+  return sizeof *j + j->count * sizeof *j->nodes +
+         (j->slot_count ? j->slot_cap * sizeof *j->slots : 0);
+}
+
+struct json *json_pack(void *block, const struct json *j) {
+  struct json *copy = block;
+  *copy = *j;
+  copy->nodes = (struct tape_node *)(copy + 1);
+  copy->cap = copy->count;
+  memcpy(copy->nodes, j->nodes, j->count * sizeof *j->nodes);
+  if (!j->slot_count) copy->slot_cap = 0;
+  copy->slots = copy->slot_cap ? (struct tape_slot *)(copy->nodes + copy->count) : NULL;
+  if (copy->slots) memcpy(copy->slots, j->slots, j->slot_cap * sizeof *j->slots);
+  return copy;
 }
 
 void json_free(struct json *j) {

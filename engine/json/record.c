@@ -15,6 +15,8 @@
 #include <string.h>
 
 #define DEPTH 512
+#define SPARE 768 /* bytes a record in a block has for nodes and members, before it takes memory */
+#define KIDS  8   /* containers found in an object before its members are taken */
 
 struct source {
   struct source *next;
@@ -38,13 +40,16 @@ struct record_node {
   struct record *record;
   struct record_node *next; /* all nodes of the record */
   struct record_node *parent;
+  struct record_node *kids, *sibling; /* found on the tape while the members are not taken */
   const struct json *j;
   json_id v;
   struct member *members;
   size_t count, cap, taken; /* slots; slots that came from the tape */
   size_t live;              /* slots not removed */
   unsigned depth;
+  uint8_t kid_count;
   bool array, dirty;
+  bool inside, members_inside; /* in the record's own block */
 };
 
 struct record {
@@ -52,6 +57,8 @@ struct record {
   struct record_node *nodes;
   struct record_node *root;
   size_t memory;
+  char *spare; /* of the block, for nodes and members; aligned to 8 */
+  size_t room;
 };
 
 /* ---- life ---- */
@@ -78,20 +85,28 @@ static void free_source(struct source *s) {
   mem_free(s);
 }
 
+static size_t source_memory(const struct source *s) {
+  return s ? sizeof *s + s->size + json_memory(s->j) : 0;
+}
+
 static void keep_source(struct record *r, struct source *s) {
   if (!s) return;
   s->next = r->sources;
   r->sources = s;
-  r->memory += s->size + json_memory(s->j);
 }
 
-static struct record_node *new_node(struct record *r, struct record_node *parent,
-                                    const struct json *j, json_id v, struct err *err) {
-  struct record_node *node = mem_zero(sizeof *node);
-  if (!node) {
-    err_nomem(err, sizeof *node, "a record");
-    return NULL;
-  }
+/* Cleared memory from the record's block, or NULL when it has no more. */
+static void *take_spare(struct record *r, size_t size) {
+  size = (size + 7) & ~(size_t)7;
+  if (size > r->room) return NULL;
+  void *p = r->spare;
+  r->spare += size;
+  r->room -= size;
+  return memset(p, 0, size);
+}
+
+static void init_node(struct record_node *node, struct record *r, struct record_node *parent,
+                      const struct json *j, json_id v) {
   node->record = r;
   node->parent = parent;
   node->depth = parent ? parent->depth + 1 : 0;
@@ -101,7 +116,20 @@ static struct record_node *new_node(struct record *r, struct record_node *parent
   node->live = json_count(j, v);
   node->next = r->nodes;
   r->nodes = node;
-  r->memory += sizeof *node;
+}
+
+static struct record_node *new_node(struct record *r, struct record_node *parent,
+                                    const struct json *j, json_id v, struct err *err) {
+  struct record_node *node = take_spare(r, sizeof *node);
+  bool inside = node != NULL;
+  if (!inside) node = mem_zero(sizeof *node);
+  if (!node) {
+    err_nomem(err, sizeof *node, "a record");
+    return NULL;
+  }
+  node->inside = inside;
+  if (!inside) r->memory += sizeof *node;
+  init_node(node, r, parent, j, v);
   return node;
 }
 
@@ -124,7 +152,7 @@ int record_parse(struct record **out, const char *text, size_t n, const struct j
     rc = err_nomem(err, sizeof *r, "a record");
     goto done;
   }
-  r->memory = sizeof *r;
+  r->memory = sizeof *r + source_memory(s);
   keep_source(r, s);
   r->root = new_node(r, NULL, s->j, JSON_ROOT, err);
   s = NULL;
@@ -138,22 +166,72 @@ done:
   return rc;
 }
 
-void record_free(struct record *r) {
-  if (!r) return;
+static void release(struct record *r) {
   for (struct record_node *node = r->nodes, *next; node; node = next) {
     next = node->next;
     for (size_t i = 0; i < node->count; i++) {
       free_source(node->members[i].own);
       free_source(node->members[i].own_key);
     }
-    mem_free(node->members);
-    mem_free(node);
+    if (!node->members_inside) mem_free(node->members);
+    if (!node->inside) mem_free(node);
   }
   for (struct source *s = r->sources, *next; s; s = next) {
     next = s->next;
     free_source(s);
   }
+}
+
+void record_free(struct record *r) {
+  if (!r) return;
+  release(r);
   mem_free(r);
+}
+
+/* ---- records in one block ---- record, root, spare bytes, tape */
+
+_Static_assert(sizeof(struct record) % 8 == 0 && sizeof(struct record_node) % 8 == 0, "aligned");
+
+size_t record_block_size(const struct json *tape) {
+  return sizeof(struct record) + sizeof(struct record_node) + SPARE + json_packed_size(tape);
+}
+
+int record_place(struct record **out, void *block, const struct json *tape, struct err *err) {
+  if (json_kind(tape, JSON_ROOT) != JSON_OBJECT)
+    return err_set(err, ERR_FORMAT, "byte %zu: expected a record { … }, got %s",
+                   json_offset(tape, JSON_ROOT), json_kind_name(json_kind(tape, JSON_ROOT)));
+  struct record *r = block;
+  struct record_node *root = (struct record_node *)(r + 1);
+  char *spare = (char *)(root + 1);
+  *r = (struct record){.root = root, .spare = spare, .room = SPARE};
+  *root = (struct record_node){.inside = true};
+  init_node(root, r, NULL, json_pack(spare + SPARE, tape), JSON_ROOT);
+  *out = r;
+  return 0;
+}
+
+void record_release(struct record *r) {
+  release(r);
+  r->nodes = NULL;
+  r->sources = NULL;
+  r->room = 0;
+}
+
+static size_t capacity(size_t want) {
+  return want < 4 ? 4 : want + want / 4;
+}
+
+bool record_reads_inside(const struct record_node *node, bool all) {
+  size_t need = 0, n = json_count(node->j, node->v);
+  if (!node->members && (all || node->array || node->kid_count >= KIDS)) {
+    if (n > SPARE / sizeof(struct member)) return false;
+    need = capacity(n + 1) * sizeof(struct member);
+  }
+  return need + sizeof *node <= node->record->room;
+}
+
+const char *record_raw(const struct record_node *node, size_t *n) {
+  return node->dirty ? NULL : json_raw(node->j, node->v, n);
 }
 
 struct record_node *record_root(struct record *r) {
@@ -173,24 +251,19 @@ size_t record_count(const struct record_node *node) {
 
 static int reserve(struct record_node *node, size_t want, struct err *err) {
   if (want <= node->cap && node->members) return 0;
-  size_t cap = want < 4 ? 4 : want + want / 4;
-  struct member *m = mem_rearray(node->members, cap, sizeof *m);
-  if (!m) return err_nomem(err, (unsigned long long)cap * sizeof *m, "a record");
-  node->record->memory += (cap - node->cap) * sizeof *m;
+  size_t cap = capacity(want);
+  struct member *m = NULL, *old = node->members;
+  if (!old && cap <= SPARE / sizeof *m) m = take_spare(node->record, cap * sizeof *m);
+  bool inside = m != NULL;
+  if (!m) {
+    m = mem_rearray(node->members_inside ? NULL : old, cap, sizeof *m);
+    if (!m) return err_nomem(err, (unsigned long long)cap * sizeof *m, "a record");
+    if (node->members_inside) memcpy(m, old, node->count * sizeof *m);
+    node->record->memory += (cap - node->cap) * sizeof *m;
+  }
+  node->members_inside = inside;
   node->members = m;
   node->cap = cap;
-  return 0;
-}
-
-/* Takes the members from the tape into slots; once. */
-static int take_members(struct record_node *node, struct err *err) {
-  if (node->members) return 0;
-  if (reserve(node, json_count(node->j, node->v) + 1, err)) return ERR_NOMEM;
-  struct json_iter it = json_iter(node->j, node->v);
-  while (json_each(&it))
-    node->members[node->count++] = (struct member){
-        .key_j = node->array ? NULL : node->j, .key = it.key, .j = node->j, .v = it.value};
-  node->taken = node->count;
   return 0;
 }
 
@@ -205,6 +278,41 @@ static struct member *bisect(const struct record_node *node, json_id v) {
       high = mid;
   }
   return &node->members[low];
+}
+
+/* Takes the members from the tape into slots; once. */
+static int take_members(struct record_node *node, struct err *err) {
+  if (node->members) return 0;
+  if (reserve(node, json_count(node->j, node->v) + 1, err)) return ERR_NOMEM;
+  struct json_iter it = json_iter(node->j, node->v);
+  while (json_each(&it))
+    node->members[node->count++] = (struct member){
+        .key_j = node->array ? NULL : node->j, .key = it.key, .j = node->j, .v = it.value};
+  node->taken = node->count;
+  for (struct record_node *kid = node->kids; kid; kid = kid->sibling)
+    bisect(node, kid->v)->node = kid;
+  node->kids = NULL;
+  return 0;
+}
+
+/* Of the node and all that it is part of: before a change, which marks them. */
+static int take_upwards(struct record_node *node, struct err *err) {
+  int rc = 0;
+  for (; node && !rc; node = node->parent) rc = take_members(node, err);
+  return rc;
+}
+
+/* The node of the container v of an object whose members are not taken. */
+static struct record_node *find_kid(struct record_node *node, json_id v, struct err *err) {
+  struct record_node *kid = node->kids;
+  while (kid && kid->v != v) kid = kid->sibling;
+  if (kid) return kid;
+  kid = new_node(node->record, node, node->j, v, err);
+  if (!kid) return NULL;
+  kid->sibling = node->kids;
+  node->kids = kid;
+  node->kid_count++;
+  return kid;
 }
 
 /* The slot of a key in a node with members, or NULL. */
@@ -243,6 +351,7 @@ int record_get(struct record_node *node, const char *key, size_t n, struct recor
     if (v == JSON_NONE) return 0;
     *out = (struct record_value){.kind = json_kind(node->j, v), .j = node->j, .v = v};
     if (!is_container(out->kind)) return 1;
+    if (node->kid_count < KIDS) return (out->node = find_kid(node, v, err)) ? 1 : -1;
     if (take_members(node, err)) return -1;
   }
   struct member *m = find_slot(node, key, n);
@@ -298,9 +407,10 @@ static void mark_dirty(struct record_node *node) {
   for (; node && !node->dirty; node = node->parent) node->dirty = true;
 }
 
-static void drop_value(struct member *m) {
+static void drop_value(struct record *r, struct member *m) {
   if (m->node) m->node->parent = NULL;
   m->node = NULL;
+  r->memory -= source_memory(m->own);
   free_source(m->own);
   m->own = NULL;
 }
@@ -313,7 +423,8 @@ static int value_source(struct record_node *node, const char *json, size_t n, st
 }
 
 static void put_value(struct record_node *node, struct member *m, struct source *s) {
-  drop_value(m);
+  drop_value(node->record, m);
+  node->record->memory += source_memory(s);
   m->own = s;
   m->j = s->j;
   m->v = JSON_ROOT;
@@ -333,7 +444,7 @@ static int key_source(const char *key, size_t n, struct source **out, struct err
 }
 
 static void remove_slot(struct record_node *node, struct member *m) {
-  drop_value(m);
+  drop_value(node->record, m);
   m->removed = true;
   node->live--;
   mark_dirty(node);
@@ -344,7 +455,7 @@ int record_set(struct record_node *node, const char *key, size_t key_n, const ch
   struct source *value = NULL, *new_key = NULL;
   int rc;
   if (node->array) return err_set(err, ERR_MISUSE, "an array has no field names");
-  if ((rc = take_members(node, err))) return rc;
+  if ((rc = take_upwards(node, err))) return rc;
   struct member *m = find_slot(node, key, key_n);
   if (!json) {
     if (m) remove_slot(node, m);
@@ -356,6 +467,7 @@ int record_set(struct record_node *node, const char *key, size_t key_n, const ch
     if ((rc = key_source(key, key_n, &new_key, err))) goto done;
     m = &node->members[node->count++];
     *m = (struct member){.key_j = new_key->j, .key = JSON_ROOT, .own_key = new_key};
+    node->record->memory += source_memory(new_key);
     node->live++;
   }
   put_value(node, m, value);
@@ -372,7 +484,7 @@ int record_set_at(struct record_node *node, size_t i, const char *json, size_t n
   if (i > node->live || (!json && i + 1 < node->live))
     return err_set(err, ERR_MISUSE, "position %zu of an array of %zu: only the end can move", i + 1,
                    node->live);
-  if ((rc = take_members(node, err))) return rc;
+  if ((rc = take_upwards(node, err))) return rc;
   if (!json) {
     if (i < node->live) {
       remove_slot(node, &node->members[i]);

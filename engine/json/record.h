@@ -34,7 +34,21 @@ int record_parse(struct record **out, const char *text, size_t n, const struct j
                  struct err *err);
 void record_free(struct record *r);
 struct record_node *record_root(struct record *r);
-size_t record_memory(const struct record *r); /* bytes held, about */
+size_t record_memory(const struct record *r); /* bytes held, about (outside a block) */
+
+/* A record in one block of the caller's memory, aligned to 8, for loops that make many: nothing is
+ * copied but the tape, whose text must stay as long as the record is used. What it allocates
+ * beyond its block is freed by record_release, after which it may not be used; when every call was
+ * one that record_reads_inside allowed, there is nothing to release. */
+size_t record_block_size(const struct json *tape);
+int record_place(struct record **out, void *block, const struct json *tape, struct err *err);
+void record_release(struct record *r);
+/* Whether the next record_get or record_at of the node (all: also record_next) surely allocates
+ * nothing outside the block. */
+bool record_reads_inside(const struct record_node *node, bool all);
+
+/* The bytes of a node that was not changed, as they came; NULL when it was. */
+const char *record_raw(const struct record_node *node, size_t *n);
 
 bool record_is_array(const struct record_node *node);
 size_t record_count(const struct record_node *node);

@@ -136,4 +136,93 @@ test.case("many fields are not quadratic", function()
   test.equal(sum, 20000 * 20001 // 2 + 20000)
 end)
 
+test.case("a record's parts are one thing, however they are reached, before and after a change", function()
+  local parts = {}
+  for i = 1, 14 do parts[i] = ('"k%d": {"v": [%d, {"deep": "%d"}]}'):format(i, i, i) end
+  local line = "{" .. table.concat(parts, ", ") .. "}"
+  local r = json.record(line)
+  local held = {}
+  for i = 1, 14 do held[i] = r["k" .. i] end
+  for i = 1, 14 do
+    test.ok(held[i] == r["k" .. i] and held[i].v[2] == r:get("k" .. i .. ".v.2"))
+    test.equal(held[i].v[2].deep, tostring(i))
+  end
+  test.ok(r:encode() == line and json.encode(r.k3) == '{"v": [3, {"deep": "3"}]}')
+  held[2].v[2].deep = "new" -- from the depths, where no level above was walked
+  held[13].more = 1
+  r.k5 = { v = 5 }
+  held[5].v = "detached"
+  r.k6 = nil
+  test.equal(held[6].v[1], 6)
+  local want = line:gsub('"deep": "2"', '"deep": "new"'):gsub('("13"}])}', '%1, "more": 1}')
+    :gsub('("k5": ).-}]}', '%1{"v":5}'):gsub('"k6": .-}]}, ', "")
+  test.equal(r:encode(), want)
+  test.equal(json.record(r):encode(), want)
+end)
+
+test.case("a first change deep inside marks all that is above it", function()
+  local r = json.record ' {"a": {"b": {"c": {"d": [1, 2]}}}, "z": 1} '
+  r.a.b.c.d[2] = "x"
+  test.equal(r:encode(), '{"a": {"b": {"c": {"d": [1, "x"]}}}, "z": 1}')
+end)
+
+test.case("parts outlive the name of their record; collected records leave nothing", function()
+  local part
+  do
+    local r = json.record(('{"a": {"b": "%s"}, "list": [%s1]}'):format(("x"):rep(5000), ("1, "):rep(300)))
+    part = r.a
+    r.a.c = "\\added\n"
+    r.n = 0
+    for i, v in ipairs(r.list) do r.n = r.n + v * i end
+    test.equal(r.n, 301 * 302 // 2)
+  end
+  collectgarbage()
+  collectgarbage()
+  test.equal(#part.b, 5000)
+  test.equal(part.c, "\\added\n")
+  local late -- a finalizer that looks at a record which dies with it
+  do
+    local r = json.record '{"a": {"b": 1}}'
+    local child = r.a
+    setmetatable({}, { __gc = function() late = { pcall(function() return child.b end) } end })
+    r.a.b = 2
+  end
+  collectgarbage()
+  collectgarbage()
+  test.ok(late and (late[2] == 2 or tostring(late[2]):find "collected"))
+end)
+
+test.case("finalizers that use json in between disturb nothing", function()
+  local live = true
+  local function litter()
+    setmetatable({}, { __gc = function()
+      local r = json.record('{"other": [' .. ("7,"):rep(40) .. '7], "text": "in between"}')
+      r.text = json.encode { r.text }
+      if live then litter() end
+    end })
+  end
+  for _ = 1, 20 do litter() end
+  for i = 1, 3000 do
+    local fields = { id = i, text = ("t"):rep(i % 700), list = { i, i + 1 }, o = { a = { b = "\n" .. i } } }
+    local text = json.encode(fields)
+    local r = json.record(text)
+    if r.id ~= i or #r.text ~= i % 700 or r.o.a.b ~= "\n" .. i or r:encode() ~= text then error("record " .. i) end
+    r.list[2] = { i }
+    if json.decode(r:encode()).list[2][1] ~= i then error("changed record " .. i) end
+  end
+  live = false
+end)
+
+test.case("memory stays bounded while records are read and changed", function()
+  collectgarbage()
+  local line = json.encode { text = ("word "):rep(400), meta = { a = 1, b = { 1, 2, 3 } } }
+  local before, most = collectgarbage "count", 0
+  for i = 1, 20000 do
+    local r = json.record(line)
+    r.meta.a = i
+    if i % 500 == 0 then most = math.max(most, collectgarbage "count") end
+  end
+  test.ok(most < 2 * before + 16384, most)
+end)
+
 return test.done()
