@@ -4,6 +4,7 @@
 local test = require "tests.support.test"
 local cli = require "tests.support.cli"
 local file = require "engine.file"
+local nano = require "tests.support.nano"
 
 local RECIPE = [[
 local lathe = require "lathe"
@@ -66,6 +67,27 @@ end)
 test.case("a failing rename and a failing fsync", function()
   with_fault("LATHE_FAULT_RENAME", { 2, 4, 9 }, "Input/output error")
   with_fault("LATHE_FAULT_FSYNC", { 1, 2 }, "Input/output error")
+end)
+
+-- The whole job, with its artifacts: the vocabulary, checkpoints, weights, GGUF files.
+test.case("a full disk and no memory while models are made", function()
+  local extract = "LATHE_EXTRACT='" .. cli.program .. "-extract'"
+  test.with_dir(function(dir)
+    nano.setup(dir)
+    local status, _, err = nano.run(dir, "whole", "-j2")
+    test.equal(status, 0, err)
+    local whole = cli.tree(dir .. "/whole/nano")
+    for i, fault in ipairs { "DISK=60000", "DISK=400000", "DISK=4000000", "DISK=5000000", "LARGE=3000000" } do
+      local runs = "f" .. i
+      status, _, err = nano.run(dir, runs, "-j2", { program = cli.faulty, env = extract .. " LATHE_FAULT_" .. fault })
+      test.equal(status, 1, fault .. ": " .. err)
+      test.contains(err, fault:find "DISK" and "No space left on device" or "out of memory")
+      status, _, err = nano.run(dir, runs, "-j2")
+      test.equal(status, 0, err)
+      test.equal(cli.tree(dir .. "/" .. runs .. "/nano"), whole, fault)
+      file.remove_tree(dir .. "/" .. runs)
+    end
+  end)
 end)
 
 return test.done()
