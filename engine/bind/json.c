@@ -35,7 +35,6 @@
 #define ARRAY_NAME   "json.array"
 #define OBJECT_NAME  "json.object"
 #define NULL_NAME    "json.null"
-#define ORDERS_KEY   "json.orders"
 #define SCRATCH_NAME "json.scratch"
 #define KEEPER_NAME  "json.keeper"
 #define DEPTH        512
@@ -67,7 +66,7 @@ struct scratch {
   bool busy; /* out is in use */
 };
 
-static const char record_key, scratch_key, null_key; /* places of the registry */
+static const char record_key, scratch_key, null_key, orders_key; /* places of the registry */
 
 static struct scratch *get_scratch(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &scratch_key);
@@ -127,7 +126,7 @@ static void push_scalar(lua_State *L, const struct json *j, json_id v) {
 
 /* Remembers the list at the top of the stack (popped) as the order of the object at `object`. */
 static void set_order(lua_State *L, int object) {
-  lua_getfield(L, LUA_REGISTRYINDEX, ORDERS_KEY);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &orders_key);
   lua_pushvalue(L, object);
   lua_pushvalue(L, -3);
   lua_rawset(L, -3);
@@ -293,6 +292,7 @@ static bool has_metatable(lua_State *L, int index, const char *name) {
 struct name {
   const char *s;
   size_t n;
+  int index; /* on the stack, where the string is held there */
 };
 
 static int by_bytes(const void *a, const void *b) {
@@ -311,7 +311,7 @@ static void push_keys(lua_State *L, int t, bool sort, struct encoder *e, const s
   int list = lua_gettop(L);
   lua_newtable(L); /* what is in it already */
   int seen = list + 1;
-  lua_getfield(L, LUA_REGISTRYINDEX, ORDERS_KEY);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &orders_key);
   lua_pushvalue(L, t);
   if (!sort && lua_rawget(L, -2) == LUA_TTABLE) {
     for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++) {
@@ -366,24 +366,107 @@ static void put_array(struct encoder *e, int t, size_t n, const struct place *at
   buf_addc(e->out, ']');
 }
 
+/* Writes one member, whose key is on top of the stack. */
+static void put_member(struct encoder *e, int t, bool first, const struct place *at) {
+  lua_State *L = e->L;
+  struct place inner = {at, NULL, 0, at->depth + 1};
+  size_t n;
+  inner.key = lua_tolstring(L, -1, &n);
+  if (!first) buf_addc(e->out, ',');
+  new_line(e, inner.depth);
+  put_string(e, inner.key, n, at);
+  buf_adds(e->out, e->indent ? ": " : ":");
+  lua_pushvalue(L, -1);
+  lua_rawget(L, t);
+  put_value(e, lua_gettop(L), &inner);
+  lua_pop(L, 1);
+}
+
+/* Pushes the object's keys when they are strings and few. */
+static bool push_few(lua_State *L, int t, int *count) {
+  *count = 0;
+  luaL_checkstack(L, FEW_NAMES + 8, "nested too deeply");
+  for (lua_pushnil(L); lua_next(L, t);) {
+    if (*count == FEW_NAMES || lua_type(L, -2) != LUA_TSTRING) {
+      lua_pop(L, *count + 2);
+      return false;
+    }
+    ++*count;
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1); /* one stays, one finds the next */
+  }
+  return true;
+}
+
+/* Whether the object's remembered order, at the index, is of exactly `count` keys that it has. */
+static bool order_is_all(lua_State *L, int t, int order, int count) {
+  int n = 0;
+  for (lua_Integer i = 1; lua_rawgeti(L, order, i) == LUA_TSTRING; i++) {
+    n += lua_rawget(L, t) != LUA_TNIL;
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return n == count;
+}
+
+/* The common objects, without making tables of keys: those with few keys, either all of them in the
+ * remembered order or none. False: not such a one, nothing was done. */
+static bool put_small(struct encoder *e, int t, const struct place *at) {
+  lua_State *L = e->L;
+  struct name names[FEW_NAMES];
+  int top = lua_gettop(L), count;
+  bool ordered = false, first = true;
+  if (!e->sort) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &orders_key);
+    lua_pushvalue(L, t);
+    ordered = lua_rawget(L, -2) == LUA_TTABLE;
+    lua_remove(L, -2);
+  } else {
+    lua_pushnil(L);
+  }
+  int order = top + 1;
+  if (!push_few(L, t, &count) || (ordered && !order_is_all(L, t, order, count))) {
+    lua_settop(L, top);
+    return false;
+  }
+  buf_addc(e->out, '{');
+  if (ordered) {
+    lua_settop(L, order);
+    for (lua_Integer i = 1; lua_rawgeti(L, order, i) == LUA_TSTRING; i++) {
+      lua_pushvalue(L, -1);
+      bool has = lua_rawget(L, t) != LUA_TNIL;
+      lua_pop(L, 1);
+      if (has) put_member(e, t, first, at), first = false;
+      lua_pop(L, 1);
+    }
+  } else {
+    for (int i = 0; i < count; i++) {
+      names[i].index = order + 1 + i;
+      names[i].s = lua_tolstring(L, names[i].index, &names[i].n);
+    }
+    qsort(names, (size_t)count, sizeof *names, by_bytes);
+    for (int i = 0; i < count; i++) {
+      lua_pushvalue(L, names[i].index);
+      put_member(e, t, i == 0, at);
+      lua_pop(L, 1);
+    }
+  }
+  lua_settop(L, top);
+  if (count) new_line(e, at->depth);
+  buf_addc(e->out, '}');
+  return true;
+}
+
 static void put_object(struct encoder *e, int t, const struct place *at) {
   lua_State *L = e->L;
   bool first = true;
+  if (put_small(e, t, at)) return;
   push_keys(L, t, e->sort, e, at);
   int list = lua_gettop(L);
   buf_addc(e->out, '{');
   for (lua_Integer i = 1; lua_rawgeti(L, list, i) == LUA_TSTRING; i++, first = false) {
-    struct place inner = {at, NULL, 0, at->depth + 1};
-    size_t n;
-    inner.key = lua_tolstring(L, -1, &n);
-    if (!first) buf_addc(e->out, ',');
-    new_line(e, inner.depth);
-    put_string(e, inner.key, n, at);
-    buf_adds(e->out, e->indent ? ": " : ":");
-    lua_pushvalue(L, -1);
-    lua_rawget(L, t);
-    put_value(e, lua_gettop(L), &inner);
-    lua_pop(L, 2);
+    put_member(e, t, first, at);
+    lua_pop(L, 1);
   }
   lua_settop(L, list - 1);
   if (!first) new_line(e, at->depth);
@@ -961,7 +1044,7 @@ static void make_orders(lua_State *L) {
   lua_pushliteral(L, "k");
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
-  lua_setfield(L, LUA_REGISTRYINDEX, ORDERS_KEY);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &orders_key);
 }
 
 int luaopen_engine_json(lua_State *L);
