@@ -347,4 +347,23 @@ function M.check(what, types)
   return notes
 end
 
+local BITS = { f32 = 32, f16 = 16, bf16 = 16, q8_0 = 8.5 }
+
+--- How many bytes the tensors of a file will be, without its metadata.
+-- @param shape table: from lathe.hf.describe, or as engine.model.new takes it
+-- @param type string: "F32", "F16", "BF16" or "Q8_0"
+-- @return integer
+-- @error unsupported
+-- @example require("lathe.gguf_file").size(require("lathe.hf").describe(config), "Q8_0")
+function M.size(shape, type)
+  local key, message, code = type_of(type)
+  if not key then return nil, message, code end
+  local full = setmetatable({ head_dim = shape.head_dim or shape.hidden_size // shape.num_attention_heads,
+    num_key_value_heads = shape.num_key_value_heads or shape.num_attention_heads }, { __index = shape })
+  local list, bytes = tensor_list(full), 0
+  choose_types(list, key)
+  for _, t in ipairs(list) do bytes = bytes + t.shape[1] * (t.shape[2] or 1) * BITS[t.dtype] // 8 end
+  return math.tointeger(bytes)
+end
+
 return M

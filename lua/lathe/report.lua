@@ -3,6 +3,7 @@
 
 local config = require "lathe.config"
 local file = require "engine.file"
+local planner = require "lathe.plan"
 local progress = require "lathe.progress"
 
 local M = {}
@@ -33,6 +34,19 @@ local function state_of(run, stage)
   return "to do"
 end
 
+-- What a stage's plan may look at: folders of artifacts, the stages that make them, and the records that come
+-- in, when they are known; memory: what the stage may hold.
+local function plan_info(run, stage)
+  local makers, source = {}, planner.records_of(run.plan, stage.from)
+  for name, index in pairs(stage.uses) do
+    local maker = run.plan.stages[index]
+    makers[name] = maker and { module = maker.module, options = maker.options,
+      info = function() return plan_info(run, maker) end }
+  end
+  return { artifacts = run:artifact_paths(stage), makers = makers, root = run.plan.root, memory = run.main_memory,
+    records = source and source.done and source.manifest.records_out or nil }
+end
+
 --- Prints what a run would do; changes nothing.
 -- @param recipe recipe
 -- @param options table: as for the runner
@@ -58,7 +72,7 @@ function M.plan(recipe, options)
       print(("     reads %s files, %s"):format(progress.count(#stage.items), progress.bytes(bytes)))
     end
     if stage.module.plan then
-      local lines = stage.module.plan(stage.options, { artifacts = run:artifact_paths(stage), root = run.plan.root })
+      local lines = stage.module.plan(stage.options, plan_info(run, stage))
       for _, line in ipairs(type(lines) == "table" and lines or { lines }) do print("     " .. line) end
     end
   end

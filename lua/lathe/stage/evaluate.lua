@@ -16,7 +16,9 @@ local artifacts = require "lathe.artifacts"
 local data = require "lathe.train.data"
 local folder = require "lathe.train.folder"
 local metrics = require "lathe.train.metrics"
+local outlook = require "lathe.train.outlook"
 local packing = require "lathe.train.packing"
+local progress = require "lathe.progress"
 local template = require "lathe.template"
 
 local M = {
@@ -286,6 +288,34 @@ local function terminal(result)
   return table.concat(lines, "\n")
 end
 
+-- ---- the plan ----
+
+--- What measuring will take.
+-- @param options table: this stage's
+-- @param info table: see lathe.train.outlook
+-- @return table: lines
+function M.plan(options, info)
+  local o = options
+  local lines = { ("asks every record of the test split and %d of the train split, twice; answers of up to %d tokens"):format(
+    o.sample, o.max_tokens) }
+  local form, why = template.load(o.template, { root = info.root })
+  if o.documents and not form then lines[#lines + 1] = "would fail: " .. why end
+  local shape, dtype = outlook.shape(info, o.base)
+  if not shape then
+    if dtype then lines[#lines + 1] = "would fail: " .. dtype end
+    return lines
+  end
+  local need, message = outlook.need(shape, { rows = 1, dtype = "f32" })
+  if not need then return { lines[1], "would fail: " .. message } end
+  lines[#lines + 1] = ("memory: %s for the weights, and the answers' keys and values"):format(
+    progress.bytes(outlook.weights(need.parameters, dtype)))
+  if o.max_tokens >= shape.max_position_embeddings then
+    lines[#lines + 1] = ("note: answers end where the model's %s positions do"):format(
+      progress.count(shape.max_position_embeddings))
+  end
+  return lines
+end
+
 function M.make(input, ctx)
   local o = ctx.options
   local m <close>, tok, code = folder.open(artifacts.path(ctx, o.base), artifacts.path(ctx, o.adapter))
@@ -319,7 +349,7 @@ function M.make(input, ctx)
     json.encode(result, { indent = 2, sort = true }) .. "\n")
   if fine then fine, message, code = file.write(ctx.dir .. "/evaluation.md", markdown(result)) end
   if not fine then return nil, message, code end
-  result.report = terminal(result)
+  result.report, result.arithmetic = terminal(result), folder.arithmetic()
   return result
 end
 

@@ -2,7 +2,10 @@
 -- Export: writes a model as GGUF, once for each type asked for: TITLE-TYPE.gguf.
 
 local artifacts = require "lathe.artifacts"
+local gguf_file = require "lathe.gguf_file"
 local hf = require "lathe.hf"
+local outlook = require "lathe.train.outlook"
+local progress = require "lathe.progress"
 
 local M = {
   name = "export",
@@ -43,6 +46,24 @@ function M.check(options)
     return nil, "title: letters, digits, '.', '_' and '-' only"
   end
   return true
+end
+
+--- What exporting will take, and whether it can be done at all.
+-- @param options table: this stage's
+-- @param info table: see lathe.train.outlook
+-- @return table: lines
+function M.plan(options, info)
+  local shape, message = outlook.shape(info, options.model)
+  if not shape then return message and { "would fail: " .. message } or {} end
+  local lines = outlook.export_lines(shape, outlook.folder(info, options.model), types(options))
+  for _, kind in ipairs(types(options)) do
+    local size = gguf_file.size(shape, kind)
+    if size then
+      lines[#lines + 1] = ("disk: %s-%s.gguf %s and the vocabulary"):format(options.title, kind:upper(),
+        progress.bytes(size))
+    end
+  end
+  return lines
 end
 
 --- Writes the files.

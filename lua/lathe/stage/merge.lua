@@ -3,6 +3,8 @@
 
 local artifacts = require "lathe.artifacts"
 local hf = require "lathe.hf"
+local outlook = require "lathe.train.outlook"
+local progress = require "lathe.progress"
 
 local M = {
   name = "merge",
@@ -21,6 +23,25 @@ function M.uses(options) return artifacts.used { options.base, options.adapter }
 
 --- What the result depends on besides the options: the folders that are read.
 function M.hashes(options) return artifacts.hashes({ options.base, options.adapter }) end
+
+--- The model that will be made: the base's shape.
+-- @param options table: this stage's
+-- @param info table: see lathe.train.outlook
+-- @return table|nil: as engine.model.new takes it
+-- @return string: how it is held
+function M.shape(options, info) return outlook.shape(info, options.base) end
+
+--- What merging will take.
+-- @param options table: this stage's
+-- @param info table: see lathe.train.outlook
+-- @return table: lines
+function M.plan(options, info)
+  local shape, dtype = M.shape(options, info)
+  if not shape then return dtype and { "would fail: " .. dtype } or {} end
+  local need, message = outlook.need(shape, { rows = 1 })
+  if not need then return { "would fail: " .. message } end
+  return { "disk: model " .. progress.bytes(outlook.weights(need.parameters, dtype)) }
+end
 
 --- Writes the merged model.
 function M.make(_, ctx)

@@ -7,12 +7,14 @@
 -- beyond the text itself.
 
 local clock = require "engine.clock"
+local file = require "engine.file"
 local hash = require "engine.hash"
 local data = require "lathe.train.data"
 local folder = require "lathe.train.folder"
 local loop = require "lathe.train.loop"
 local memory = require "lathe.train.memory"
 local model = require "engine.model"
+local outlook = require "lathe.train.outlook"
 local packing = require "lathe.train.packing"
 local progress = require "lathe.progress"
 local schedule = require "lathe.train.schedule"
@@ -82,11 +84,54 @@ local function windows(input, tok, form, options)
   return train, held, hash.sha256(table.concat(digest))
 end
 
-local function make_model(options, tok, seed)
-  local config = { vocab_size = #tok, tie_word_embeddings = true, rms_norm_eps = 1e-5, rope_theta = 10000.0 }
+local ROWS = 2048 -- tokens of a micro-batch, unless one window is longer
+
+local function config_of(options, vocabulary)
+  local config = { vocab_size = vocabulary, tie_word_embeddings = true, rms_norm_eps = 1e-5, rope_theta = 10000.0 }
   for k, v in pairs(PRESETS[options.preset]) do config[k] = v end
   config.max_position_embeddings = math.max(config.max_position_embeddings, options.context)
-  return model.new(config, { seed = seed })
+  return config
+end
+
+local function make_model(options, tok, seed) return model.new(config_of(options, #tok), { seed = seed }) end
+
+-- ---- the plan ----
+
+--- The model that will be made, for stages that plan with it.
+-- @param options table: this stage's
+-- @param info table: see lathe.train.outlook
+-- @return table|nil: as engine.model.new takes it, nil when the tokenizer is not known
+-- @return string: how it is held
+function M.shape(options, info)
+  local where = info.artifacts.tokenizer
+  local size
+  if where and file.stat(where .. "/tokenizer.json") then
+    local tok = tokenizer.load(where)
+    size = tok and #tok
+  else
+    size = outlook.ask(info, "tokenizer", "size")
+  end
+  if size then return config_of(options, size), "f32" end
+end
+
+--- What pretraining will take.
+-- @param options table: this stage's
+-- @param info table: see lathe.train.outlook
+-- @return table: lines
+function M.plan(options, info)
+  local form, why = template.load(options.template, { root = info.root })
+  if not form then return { "would fail: " .. why } end
+  local o, shape = options, M.shape(options, info)
+  local lines = { ("training: %s steps of %d windows, at most %s tokens"):format(progress.count(o.steps), o.batch,
+    progress.count(o.steps * o.batch * o.context)) }
+  if not shape then return lines end
+  local rows = math.max(ROWS, o.context)
+  local need, message = outlook.fit(shape, { rows = rows }, info.memory, "auto")
+  if not need then return { "would fail: " .. message } end
+  table.insert(lines, 1, outlook.about(need.parameters, shape))
+  lines[#lines + 1] = outlook.memory(need, rows)
+  lines[#lines + 1] = outlook.disk("model", outlook.weights(need.parameters, "f32"), need.trainable)
+  return lines
 end
 
 local function train(ctx, m, examples, seed, digest)
@@ -101,7 +146,7 @@ local function train(ctx, m, examples, seed, digest)
     batches = function(step)
       local picked = {}
       for i, k in ipairs(order(step)) do picked[i] = examples[k] end
-      return data.batches(picked, math.max(2048, o.context))
+      return data.batches(picked, math.max(ROWS, o.context))
     end,
     progress = ctx.progress, log = ctx.log,
   }
@@ -121,7 +166,7 @@ function M.make(input, ctx)
   if not m then return nil, why, reason end
   local count = data.count(examples)
   local how, need
-  how, need, code = memory.fit(m, math.max(2048, o.context), ctx.memory, "auto")
+  how, need, code = memory.fit(m, math.max(ROWS, o.context), ctx.memory, "auto")
   if not how then return nil, need, code end
   ctx.log("info", "plan", { windows = #examples, tokens = count.tokens, epochs = o.steps * o.batch / #examples,
     parameters = m:parameters(), memory = need, checkpointing = how })
@@ -140,7 +185,7 @@ function M.make(input, ctx)
   local first, last = loop.ends(log)
   return { parameters = (m:parameters()), windows = #examples, tokens = count.tokens, steps = o.steps,
     loss_first = first, loss_last = last, heldout_documents_loss = outside.loss,
-    heldout_documents_tokens = outside.tokens }
+    heldout_documents_tokens = outside.tokens, arithmetic = folder.arithmetic() }
 end
 
 return M

@@ -128,6 +128,11 @@ local function write(path, value)
   return file.write(path, json.encode(value, { indent = 2, sort = true }) .. "\n")
 end
 
+--- How many entries the tokenizer will have, for stages that plan with it.
+-- @param options table: this stage's
+-- @return integer: at most
+function M.size(options) return options.vocab_size end
+
 --- Trains and writes the folder.
 function M.make(input, ctx)
   local options = ctx.options

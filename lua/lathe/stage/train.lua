@@ -11,6 +11,7 @@ local data = require "lathe.train.data"
 local folder = require "lathe.train.folder"
 local loop = require "lathe.train.loop"
 local memory = require "lathe.train.memory"
+local outlook = require "lathe.train.outlook"
 local progress = require "lathe.progress"
 local schedule = require "lathe.train.schedule"
 local template = require "lathe.template"
@@ -165,6 +166,44 @@ local function fingerprint(m, o, lora, digest)
     hash.sha256((m:read "model.embed_tokens.weight")) }, "\0"))
 end
 
+-- ---- the plan ----
+
+local function steps_line(o, records)
+  if not records then
+    return ("training: %d epochs in steps of %d examples; as many as records of the train split"):format(o.epochs, o.batch)
+  end
+  return ("training: at most %s examples, %d epochs, %s steps of %d"):format(progress.count(records), o.epochs,
+    progress.count(math.max(1, (records * o.epochs + o.batch - 1) // o.batch)), o.batch)
+end
+
+--- What tuning will take.
+-- @param options table: this stage's
+-- @param info table: see lathe.train.outlook
+-- @return table: lines
+function M.plan(options, info)
+  local o, lines = options, { steps_line(options, info.records) }
+  local shape, dtype = outlook.shape(info, o.base)
+  if not shape then
+    if dtype then lines[#lines + 1] = "would fail: " .. dtype end
+    return lines
+  end
+  local lora = lora_options(o.lora, 0)
+  local need, message = outlook.fit(shape, { rows = o.micro_tokens, lora = lora, dtype = dtype }, info.memory,
+    o.checkpointing)
+  if not need then return { lines[1], "would fail: " .. message } end
+  local longest = math.min(o.max_length or math.maxinteger, shape.max_position_embeddings)
+  table.insert(lines, 1, outlook.about(need.parameters, shape))
+  table.insert(lines, 2, ("adapter: rank %d, %s weights are trained (%.1f %% of the model's)"):format(lora.rank,
+    outlook.millions(need.trainable), 100 * need.trainable / need.parameters))
+  lines[#lines + 1] = ("examples of more than %s tokens will be rejected"):format(progress.count(longest))
+  lines[#lines + 1] = outlook.memory(need, o.micro_tokens)
+  lines[#lines + 1] = outlook.disk("adapter", outlook.weights(need.trainable, "f32"), need.trainable)
+  for _, line in ipairs(outlook.export_lines(shape, outlook.folder(info, o.base))) do
+    lines[#lines + 1] = (line:gsub("^would fail:", "note: the tuned model could not be exported:"))
+  end
+  return lines
+end
+
 function M.make(input, ctx)
   local o, seed = ctx.options, ctx.options.seed or ctx.seed
   local source = artifacts.path(ctx, o.base)
@@ -192,7 +231,8 @@ function M.make(input, ctx)
   if not fine then return nil, message, code end
   local first, last = loop.ends(log)
   return { examples = #examples, tokens = count.tokens, supervised = count.supervised, longest = count.longest,
-    trainable = trainable, steps = steps, loss_first = first, loss_last = last }
+    trainable = trainable, steps = steps, loss_first = first, loss_last = last,
+    arithmetic = folder.arithmetic() }
 end
 
 return M

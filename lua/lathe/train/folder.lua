@@ -125,4 +125,14 @@ function M.open(base, adapter)
   return m, tok
 end
 
+--- What the bits of a training depend on besides data and options: the library that multiplies matrices and the
+-- kernels it chose for this processor. (The number of threads does not matter.) Stages put it into their facts,
+-- never into what they publish.
+-- @return table: { blas = version and build, core = kernels }
+-- @example require("lathe.train.folder").arithmetic().core
+function M.arithmetic()
+  local blas = require("engine.tensor").blas() or {}
+  return { blas = blas.config, core = blas.core }
+end
+
 return M

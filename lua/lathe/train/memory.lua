@@ -8,7 +8,17 @@ local progress = require "lathe.progress"
 
 local M = {}
 
-local HOW = { "none", "selective", "full" } -- ever less memory, ever more time
+M.WAYS = { "none", "selective", "full" } -- ever less memory, ever more time
+
+--- Says that training does not fit.
+-- @param need integer: bytes that it would hold
+-- @param rows integer: the most tokens worked on at once
+-- @param limit integer: bytes that may be held
+-- @return string
+function M.too_little(need, rows, limit)
+  return ("training needs %s for the model and %d tokens at once, and may hold %s; give more with --memory, "
+    .. "or work on fewer tokens"):format(progress.bytes(need), rows, progress.bytes(limit))
+end
 
 --- Chooses how much is kept for the backward pass, so that training fits.
 -- @param m model: as it will be trained, adapters and all
@@ -21,13 +31,12 @@ local HOW = { "none", "selective", "full" } -- ever less memory, ever more time
 -- @example require("lathe.train.memory").fit(m, 2048, 1 << 30, "auto")
 function M.fit(m, rows, limit, wanted)
   local need
-  for _, how in ipairs(wanted == "auto" and HOW or { wanted }) do
+  for _, how in ipairs(wanted == "auto" and M.WAYS or { wanted }) do
     m:checkpointing(how)
     need = m:memory { rows = rows }.total
     if need <= limit then return how, need end
   end
-  return nil, ("training needs %s for the model and %d tokens at once, and may hold %s; give more with --memory, "
-    .. "or work on fewer tokens"):format(progress.bytes(need), rows, progress.bytes(limit)), "memory"
+  return nil, M.too_little(need, rows, limit), "memory"
 end
 
 return M
