@@ -757,7 +757,8 @@ function M.run(recipe, options)
     end
     self.log = require("lathe.log").new { level = options.log_level, files = files }
     self.log.progress = self.progress
-    worker.set_threads(self.threads)
+    -- kernels' threads wait by spinning: more of them than processors only take turns
+    worker.set_threads(math.min(self.threads, worker.processors()))
     self:look_at_all()
     for _, stage in ipairs(self.plan.stages) do
       if stage.retry_transient then self:unsettle(stage) end
