@@ -102,6 +102,8 @@ function M.context(stage, job, counts, out)
   local record_now
 
   function ctx.reject(record, reason, detail)
+    -- a stage that protects itself against failing templates also catches this
+    if type(detail) == "string" and detail:find("not enough memory", 1, true) then reason = "memory" end
     counts.rejected = counts.rejected + 1
     if reason == "transient" then counts.transient = counts.transient + 1 end
     out:put(out.rejected, M.rejection(stage.name, record, reason or "rejected", detail))

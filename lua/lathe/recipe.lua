@@ -28,6 +28,7 @@ local worker = require "engine.worker"
 local M = {}
 
 local PART_RECORDS, PART_BYTES = 1024, 8 << 20
+local WORKER_LEAST = 32 << 20 -- a share of memory in which ordinary records are worked on
 
 local Run = {}
 Run.__index = Run
@@ -369,7 +370,7 @@ end
 
 function Run:open_workers()
   if self.workers or not self.setup then return end
-  self.workers = must(worker.open { threads = self.threads, module = "lathe.worker",
+  self.workers = must(worker.open { threads = self.worker_threads, module = "lathe.worker",
     setup = json.encode(self.setup), memory = self.worker_memory })
 end
 
@@ -697,8 +698,10 @@ local function new_run(recipe, options)
   local plan = planner.resolve(recipe, given)
   local memory = options.memory or clock.total_memory() // 2
   local threads = options.threads or 1
+  local workers = math.max(1, math.min(threads, memory // 2 // WORKER_LEAST))
   local self = setmetatable({ plan = plan, dir = options.dir or ("%s/%s"):format(options.runs or "runs", plan.name),
-    threads = threads, memory = memory, worker_memory = memory // 2 // threads, main_memory = memory // 2,
+    threads = threads, memory = memory, worker_memory = memory // 2 // workers, main_memory = memory // 2,
+    worker_threads = workers,
     stream = options.stream ~= false, version = options.version, flying = {}, in_flight = 0, next_id = 0,
     failures = {}, folders = {}, progress = options.progress or progress.new { quiet = true } }, Run)
   if options.path or options.single then

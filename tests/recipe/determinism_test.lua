@@ -8,7 +8,7 @@ test.case("-j1 = -j2 = file by file, byte for byte", function()
   test.with_dir(function(dir)
     nano.setup(dir)
     local trees = {}
-    for i, flags in ipairs { "-j1", "-j2", "-j2 --no-stream", "-j1 --memory 256M" } do
+    for i, flags in ipairs { "-j1", "-j2", "-j2 --no-stream", "-j1 --memory 256M", "-j64 --memory 128M" } do
       local status, _, err = nano.run(dir, "r" .. i, flags)
       test.equal(status, 0, err)
       trees[i] = cli.tree(dir .. "/r" .. i .. "/nano")
