@@ -157,4 +157,13 @@ test.case("values from Lua, JSON and records", function()
   test.equal(render("{% if date is defined %}{{ date }}{% endif %}x", {}), "x")
 end)
 
+test.case("chains of + are joined at once and fail as pair by pair", function()
+  local function render(source, options) return assert(jinja.compile(source)):render({ x = 1 }, options) end
+  test.equal(render "{{ 'a' + 'b' + ('c'|safe) + '<' + 'd' }}{{ [1] + [2] + [3] }}{{ 1 + 2 + 3.5 }}", "abc&lt;d[1, 2, 3]6.5")
+  test.equal(render "{{ 'a' + ('b' + 'c') + 'd' + 'e' * 2 }}", "abcdee")
+  test.contains(select(2, render "{{ 'a' + 'b' + x + 'c' }}"), 'can only concatenate str (not "int") to str')
+  test.contains(select(2, render "{{ 1 + 2 + 'x' }}"), "unsupported operand")
+  test.equal(select(3, render("{{ 'aaaaaaaaaa' + 'bbbbbbbbbb' + 'c' }}", { max_output = 20 })), "template_limit")
+end)
+
 return test.done()

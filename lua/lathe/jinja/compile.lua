@@ -44,7 +44,8 @@ end
 
 ARITHMETIC["+"] = function(S, a, b)
   if type(a) == "string" and type(b) == "string" then
-    S:need_room(#a + #b)
+    local bytes = #a + #b
+    if bytes >= 256 or bytes > S.max_output then S:need_room(bytes) end
     return a .. b
   end
   local x, y = V.number(a), V.number(b)
@@ -256,7 +257,42 @@ local function lenient(node, cx)
   return made
 end
 
+-- a + b + c …, as the parser nests it to the left: strings are joined once, not pair by pair.
+local function sum(node, cx)
+  local terms, count = {}, 0
+  while node.t == "Binary" and node.op == "+" do
+    count = count + 1
+    terms[count] = node
+    node = node.a
+  end
+  local first, operands, lines = expression(node, cx), {}, {}
+  for i = 1, count do
+    local term = terms[count + 1 - i]
+    operands[i], lines[i] = expression(term.b, cx), term.line
+  end
+  local add, concat = M.add, table.concat
+  return function(S, F)
+    local total = first(S, F)
+    local parts, n, bytes = nil, 0, 0
+    for i = 1, count do
+      local x = operands[i](S, F)
+      S.line = lines[i]
+      if type(x) == "string" and type(total) == "string" then
+        if n == 0 then parts, n, bytes = { total }, 1, #total end
+        n, bytes = n + 1, bytes + #x
+        parts[n] = x
+        if bytes >= 256 or bytes > S.max_output then S:need_room(bytes) end
+      else
+        if n > 0 then total, n = concat(parts, "", 1, n), 0 end
+        total = add(S, total, x)
+      end
+    end
+    return n > 0 and concat(parts, "", 1, n) or total
+  end
+end
+
 function E.Binary(node, cx)
+  if node.op == "+" and node.a.t == "Binary" and node.a.op == "+" then return sum(node, cx) end
   local a, b = expression(node.a, cx), expression(node.b, cx)
   local op, line = ARITHMETIC[node.op], node.line
   return function(S, F)

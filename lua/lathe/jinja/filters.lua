@@ -130,8 +130,10 @@ filter("title", {}, function(S, v)
   end
   return table.concat(out)
 end)
+local trim = text_filter(ustring.strip)
 filter("trim", { "chars" }, function(S, v, chars)
-  local set = not missing(chars) and ustring.set(methods.text_arg(chars)) or nil
+  if missing(chars) then return trim(S, v) end
+  local set = ustring.set(methods.text_arg(chars))
   return text_filter(function(s) return ustring.strip(s, set) end)(S, v)
 end)
 filter("string", {}, function(S, v)

@@ -549,7 +549,14 @@ end
 
 --- `v[key]`: an item, else an attribute when the key is a string, else undefined.
 function M.getitem(S, v, key)
-  local value = item(v, key)
+  local value
+  if type(v) == "table" and v.k == "dict" and type(key) == "string" then
+    S:tick(1)
+    local i = v.at[key]
+    if i then value = v.vals[i] end
+  else
+    value = item(v, key)
+  end
   if value == nil and type(key) == "string" then value = attribute(S, v, key) end
   if value == nil then return V.undefined(key, v) end
   return value

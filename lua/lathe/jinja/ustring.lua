@@ -60,6 +60,8 @@ for b = 28, 32 do SPACE[string.char(b)] = true end
 for _, cp in ipairs { 0x85, 0xA0, 0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000 } do SPACE[utf8.char(cp)] = true end
 for cp = 0x2000, 0x200A do SPACE[utf8.char(cp)] = true end
 M.space = SPACE
+local SPACE_BYTE = {}
+for b = 0, 127 do SPACE_BYTE[b] = SPACE[string.char(b)] end
 
 --- Whether the character is white space.
 -- @param c string: one code point
@@ -95,8 +97,12 @@ M.char_len = char_len
 -- @param set table: code point -> true; white space when nil
 -- @return string
 function M.lstrip(s, set)
-  set = set or SPACE
   local i, n = 1, #s
+  if not set then
+    set = SPACE
+    while SPACE_BYTE[s:byte(i)] do i = i + 1 end
+    if i <= n and s:byte(i) < 0x80 then n = 0 end -- that was all of it
+  end
   while i <= n do
     local l = char_len(s, i)
     if not set[s:sub(i, i + l - 1)] then break end
@@ -111,9 +117,14 @@ end
 -- @param set table: code point -> true; white space when nil
 -- @return string
 function M.rstrip(s, set)
-  set = set or SPACE
   local e = #s
-  while e > 0 do
+  local stop = 0
+  if not set then
+    set = SPACE
+    while SPACE_BYTE[s:byte(e)] do e = e - 1 end
+    if e > 0 and s:byte(e) < 0x80 then stop = e end -- that was all of it
+  end
+  while e > stop do
     local b = char_start(s, e)
     if not set[s:sub(b, e)] then break end
     e = b - 1

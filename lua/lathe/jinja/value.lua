@@ -154,8 +154,13 @@ end
 V.hash = hash
 
 function V.dict_set(d, key, value)
-  local h = hash(key)
-  if h ~= h then fail("NaN cannot be a key") end
+  local h = key
+  if type(key) == "string" then
+    tick(1)
+  else
+    h = hash(key)
+    if h ~= h then fail("NaN cannot be a key") end
+  end
   local i = d.at[h]
   if not i then
     i = d.n + 1
@@ -472,17 +477,23 @@ local function is_array(t)
   return count == n
 end
 
+local function key_order(a, b)
+  if type(a) ~= type(b) then return type(a) == "number" end
+  if type(a) == "number" then return a < b end
+  return ustring.less(a, b)
+end
+
 local function sorted_keys(t)
   local keys = {}
   for k in next, t do
     if type(k) ~= "string" and type(k) ~= "number" then fail("a field's name is a " .. type(k)) end
     keys[#keys + 1] = k
   end
-  table.sort(keys, function(a, b)
-    if type(a) ~= type(b) then return type(a) == "number" end
-    if type(a) == "number" then return a < b end
-    return ustring.less(a, b)
-  end)
+  if #keys == 2 then                          -- as most messages have
+    if key_order(keys[2], keys[1]) then keys[1], keys[2] = keys[2], keys[1] end
+  else
+    table.sort(keys, key_order)
+  end
   return keys
 end
 
@@ -522,7 +533,11 @@ function V.from_lua(x, depth)
     return d
   end
   if t == "table" then
-    for _, key in ipairs(sorted_keys(x)) do V.dict_set(d, key, V.from_lua(x[key], depth + 1)) end
+    for _, key in ipairs(sorted_keys(x)) do
+      local value = x[key]
+      if type(value) ~= "string" then value = V.from_lua(value, depth + 1) end
+      V.dict_set(d, key, value)
+    end
     return d
   end
   fail("a template cannot be given a " .. t)
