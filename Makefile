@@ -116,7 +116,7 @@ endef
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DLATHE_SANITIZE -O1
 $(eval $(call VARIANT,build,,$(ENGINE_SRC),))
 $(eval $(call VARIANT,build/asan,$(SAN),$(ENGINE_SRC),))
-$(eval $(call VARIANT,build/tsan,-fsanitize=thread -O1,$(ENGINE_SRC),))
+$(eval $(call VARIANT,build/tsan,-fsanitize=thread -O1 -DLATHE_SANITIZE,$(ENGINE_SRC),))
 $(eval $(call VARIANT,build/fault,-DLATHE_FAULT,$(filter-out $(SEAM_SRC),$(ENGINE_SRC)),$(SEAM_FAULT)))
 $(eval $(call VARIANT,build/lint,-Werror,$(ENGINE_SRC),))
 $(eval $(call VARIANT,build/fuzz,-w $(SAN) -fsanitize=fuzzer-no-link,$(ENGINE_SRC),))

@@ -9,7 +9,8 @@ build=$1; shift
 cd "$(dirname "$0")/.." || exit 2
 export LATHE_BUILD="$build" LATHE_CONFORMANCE="${LATHE_CONFORMANCE:-../shared/conformance}"
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0:allocator_may_return_null=1}"
-export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}" LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=tests/support/lsan.supp:print_suppressions=0}"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-allocator_may_return_null=1:halt_on_error=0:suppressions=$PWD/tests/support/tsan.supp}"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}" LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$PWD/tests/support/lsan.supp:print_suppressions=0}"
 logs="$build/test-logs"; rm -rf "$logs"; mkdir -p "$logs"
 TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/lathe-test.XXXXXX"); export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
