@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define DEPTH 512
-#define SPARE 768 /* bytes a record in a block has for nodes and members, before it takes memory */
+#define SPARE 512 /* bytes a record in a block has for nodes and members, before it takes memory */
 #define KIDS  8   /* containers found in an object before its members are taken */
 
 struct source {
