@@ -258,7 +258,7 @@ static int reserve(struct record_node *node, size_t want, struct err *err) {
   if (!m) {
     m = mem_rearray(node->members_inside ? NULL : old, cap, sizeof *m);
     if (!m) return err_nomem(err, (unsigned long long)cap * sizeof *m, "a record");
-    if (node->members_inside) memcpy(m, old, node->count * sizeof *m);
+    if (node->members_inside && old) memcpy(m, old, node->count * sizeof *m);
     node->record->memory += (cap - node->cap) * sizeof *m;
   }
   node->members_inside = inside;
