@@ -2,7 +2,7 @@
 -- Options: checked against a specification, with suggestions for misspelt names.
 --
 -- A specification is a table of  name = { type = "number", default = 3, help = "…", choices = {…},
--- required = true, min = 0, max = 1 }.  Types: string, number, integer, boolean, table, function, any.
+-- required = true, min = 0, max = 1, neutral = true (the output does not depend on it) }.  Types: string, number, integer, boolean, table, function, any.
 -- `type` may list several: "string|table".
 
 local M = {}

@@ -321,6 +321,15 @@ function M.records_of(plan, index)
   return stage
 end
 
+-- The options that the output depends on: all but those marked neutral (how often to save, say).
+local function telling(stage)
+  local specs, out = stage.module.options or {}, {}
+  for name, value in pairs(stage.options) do
+    if not (specs[name] and specs[name].neutral) then out[name] = plain(value) end
+  end
+  return out
+end
+
 --- Gives every stage its key, and every source its list of items.
 -- @param plan table: from resolve
 -- @param run_dir string: the run's folder (for remembered hashes)
@@ -329,7 +338,7 @@ function M.keys(plan, run_dir)
   local recipe_hash = plan.path and file.stat(plan.path) and file.sha256(plan.path) or ""
   for _, stage in ipairs(plan.stages) do
     local parts = { format = 1, stage = stage.stage, name = stage.name, kind = stage.kind,
-      version = stage.module.version or 1, options = plain(stage.options), seed = plan.seed }
+      version = stage.module.version or 1, options = telling(stage), seed = plan.seed }
     if stage.source then
       stage.items, stage.inputs = list_items(plan, stage, run_dir)
       parts.inputs = {}

@@ -48,8 +48,10 @@ local M = {
     clip = { type = "number", default = 1.0, min = 0, help = "largest gradient norm; 0: none" },
     template = { type = "string", default = "chatml", help = "the conversation that windows are wrapped in" },
     seed = { type = "integer", help = "another beginning (default: the recipe's seed)" },
-    checkpoint_steps = { type = "integer", default = 0, min = 0, help = "a checkpoint every so many steps" },
-    checkpoint_seconds = { type = "number", default = 20, min = 0, help = "… and after so many seconds" },
+    checkpoint_steps = { type = "integer", default = 0, min = 0, neutral = true,
+      help = "a checkpoint every so many steps" },
+    checkpoint_seconds = { type = "number", default = 5, min = 0, neutral = true,
+      help = "… and after so many seconds, while they cost under a twentieth of the time" },
   },
   positional = { "preset" },
 }

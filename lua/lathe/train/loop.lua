@@ -12,6 +12,8 @@ local json = require "engine.json"
 
 local M = {}
 
+local SAVE_SHARE = 20 -- between checkpoints lie at least so many times what the last one took
+
 local function resume(job)
   if not job.scratch then return 0, {} end
   local head, state = checkpoint.newest(job.scratch, job.fingerprint)
@@ -55,14 +57,14 @@ end
 --- Trains a model, or goes on where it was stopped.
 -- @param job table: model; steps integer; batches function (step → list of batches); rate function (step → learning
 --   rate); optimiser table (beta1, beta2, eps, decay, clip); scratch folder for checkpoints (or nil);
---   fingerprint string; every integer (steps between checkpoints, 0: none); seconds number (between checkpoints);
---   progress function (done, total, unit, note); log function (level, message, fields)
+--   fingerprint string; every integer (steps between checkpoints, 0: none); seconds number (between checkpoints, while they
+--   take no more than a twentieth of the time); progress function (done, total, unit, note); log function (level, message, fields)
 -- @return table: list of { step, loss, lr, grad_norm, tokens }
 -- @error cancelled, mismatch (training diverged), io, nomem
 function M.run(job)
   local start, log, code = resume(job)
   if not start then return nil, log, code end
-  local saved, began, rows = clock.now(), clock.now(), 0
+  local saved, began, rows, cost = clock.now(), clock.now(), 0, 0
   for step = start + 1, job.steps do
     local line, count, reason = one_step(job, step)
     if not line then return leave(job, step, log, count, reason) end
@@ -70,11 +72,12 @@ function M.run(job)
     local now = clock.now()
     if job.progress then job.progress(step, job.steps, "steps", ("loss %.3f"):format(line.loss)) end
     if job.scratch and step < job.steps and ((job.every or 0) > 0 and step % job.every == 0
-      or now - saved >= (job.seconds or math.huge)) then
+      or now - saved >= math.max(job.seconds or math.huge, cost * SAVE_SHARE)) then
       local fine, message
       fine, message, reason = save(job, step, log)
       if not fine then return nil, message, reason end
       saved = clock.now()
+      cost = saved - now
     end
   end
   if job.log and rows > 0 then
