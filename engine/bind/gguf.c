@@ -1,23 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* require "engine.gguf": the files of llama.cpp. See format/gguf.h. */
 #include "bind/bind.h"
+#include "bind/safetensors.h"
 #include "format/gguf.h"
-#include "format/safetensors.h"
 
 #include <string.h>
 
-#define FILE_NAME        "gguf"
-#define WRITER_NAME      "lathe.gguf_writer"
-#define SAFETENSORS_NAME "safetensors" /* the userdata of engine.safetensors */
+#define FILE_NAME   "gguf"
+#define WRITER_NAME "lathe.gguf_writer"
 
 struct handle {
   struct gguf *g;
 };
 struct writer {
   struct gguf_writer *w;
-};
-struct source { /* as in bind/safetensors.c */
-  struct safetensors *s;
 };
 
 static struct gguf *check_file(lua_State *L) {
@@ -323,13 +319,12 @@ interleaved rotary layout
 -- @error io, mismatch, cancelled */
 static int writer_copy(lua_State *L) {
   struct gguf_writer *w = check_writer(L);
-  struct source *file = luaL_checkudata(L, 2, SAFETENSORS_NAME);
+  struct safetensors *file = bind_check_safetensors(L, 2);
   const char *name = luaL_checkstring(L, 3);
   lua_Integer heads = luaL_optinteger(L, 4, 0);
   struct err err;
-  luaL_argcheck(L, file->s, 2, "this file is closed");
   luaL_argcheck(L, heads >= 0, 4, "at least one head");
-  const struct safetensors_tensor *t = safetensors_find(file->s, name);
+  const struct safetensors_tensor *t = safetensors_find(file, name);
   if (!t) return luaL_error(L, "the file has no tensor '%s'", name);
   if (t->dtype == DTYPE_COUNT)
     return luaL_error(L, "tensor '%s': %s is not converted", name, t->type);

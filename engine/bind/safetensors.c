@@ -2,8 +2,8 @@
 /* require "engine.safetensors": model weights in files. See format/safetensors.h. */
 #include "base/mem.h"
 #include "bind/bind.h"
+#include "bind/safetensors.h"
 #include "format/merge.h"
-#include "format/safetensors.h"
 
 #include <string.h>
 
@@ -18,7 +18,7 @@ struct writer {
   struct safetensors_writer *w;
 };
 
-static struct safetensors *check_file(lua_State *L, int arg) {
+struct safetensors *bind_check_safetensors(lua_State *L, int arg) {
   struct handle *h = luaL_checkudata(L, arg, FILE_NAME);
   if (!h->s) luaL_argerror(L, arg, "this file is closed");
   return h->s;
@@ -49,7 +49,7 @@ static int l_open(lua_State *L) {
 -- @function safetensors:names
 -- @return table: list of names */
 static int file_names(lua_State *L) {
-  struct safetensors *s = check_file(L, 1);
+  struct safetensors *s = bind_check_safetensors(L, 1);
   size_t n = safetensors_count(s);
   lua_createtable(L, (int)n, 0);
   for (size_t i = 0; i < n; i++) {
@@ -65,7 +65,8 @@ static int file_names(lua_State *L) {
 -- @return table|nil: { name, type = "F32", dtype = "f32" (nil when not computed with), shape, bytes
 } */
 static int file_info_(lua_State *L) {
-  const struct safetensors_tensor *t = safetensors_find(check_file(L, 1), luaL_checkstring(L, 2));
+  const struct safetensors_tensor *t =
+      safetensors_find(bind_check_safetensors(L, 1), luaL_checkstring(L, 2));
   if (!t) return 0;
   lua_createtable(L, 0, 5);
   lua_pushstring(L, t->name), lua_setfield(L, -2, "name");
@@ -82,7 +83,7 @@ static int file_info_(lua_State *L) {
 
 static const struct safetensors_tensor *need(lua_State *L, int file, int name) {
   const struct safetensors_tensor *t =
-      safetensors_find(check_file(L, file), luaL_checkstring(L, name));
+      safetensors_find(bind_check_safetensors(L, file), luaL_checkstring(L, name));
   if (!t) luaL_error(L, "the file has no tensor '%s'", lua_tostring(L, name));
   return t;
 }
@@ -125,14 +126,14 @@ static int file_read_(lua_State *L) {
 -- @param key string: such as "format"
 -- @return string|nil: the value */
 static int file_metadata(lua_State *L) {
-  const char *value = safetensors_metadata(check_file(L, 1), luaL_checkstring(L, 2));
+  const char *value = safetensors_metadata(bind_check_safetensors(L, 1), luaL_checkstring(L, 2));
   if (!value) return 0;
   lua_pushstring(L, value);
   return 1;
 }
 
 static int file_len(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)safetensors_count(check_file(L, 1)));
+  lua_pushinteger(L, (lua_Integer)safetensors_count(bind_check_safetensors(L, 1)));
   return 1;
 }
 

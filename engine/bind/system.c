@@ -54,10 +54,10 @@ static int l_features(lua_State *L) {
 }
 
 /*** Whether a shared library can be loaded.
--- @function engine.system.library
+-- @function engine.system.loads
 -- @param name string: such as "libopenblas.so.0"
 -- @return boolean */
-static int l_library(lua_State *L) {
+static int l_loads(lua_State *L) {
   void *library = dlopen(luaL_checkstring(L, 1), RTLD_LAZY | RTLD_LOCAL);
   lua_pushboolean(L, library != NULL);
   if (library) dlclose(library);
@@ -106,9 +106,8 @@ static int l_root(lua_State *L) {
 int luaopen_engine_system(lua_State *L);
 int luaopen_engine_system(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"cpu", l_cpu},   {"features", l_features}, {"library", l_library},
-      {"disk", l_disk}, {"kernel", l_kernel},     {"root", l_root},
-      {NULL, NULL}};
+      {"cpu", l_cpu},       {"features", l_features}, {"loads", l_loads}, {"disk", l_disk},
+      {"kernel", l_kernel}, {"root", l_root},         {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

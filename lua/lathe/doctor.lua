@@ -63,7 +63,7 @@ local function matrices(report)
     local config = info.config:match "^(%S+ %S+)" or info.config
     local asked = info.asked ~= "" and ", asked for " .. info.asked or ""
     report:ok("OpenBLAS", ("%s, %s kernels%s"):format(config, info.core, asked))
-  elseif not message and system.library "libopenblas.so.0" then
+  elseif not message and system.loads "libopenblas.so.0" then
     report:ok("OpenBLAS", "libopenblas.so.0")
   else
     report:fail("OpenBLAS", (message or "not found") .. (message and message:find "package" and ""

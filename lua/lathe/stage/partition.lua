@@ -7,7 +7,7 @@
 -- ordered by hash(seed, name) and cut at the fractions, so the numbers of groups are exact and the order
 -- in which records arrive does not matter. `by` names values that go to test or validation in any case.
 --
--- Two passes over the input; in memory are 16 bytes or so for each group, nothing else.
+-- Two passes over the input; in memory is a number for each group (in a Lua table), nothing of the records.
 
 local hash = require "engine.hash"
 local json = require "engine.json"
