@@ -330,6 +330,16 @@ local function telling(stage)
   return out
 end
 
+-- What the stage's module adds to the key. A template or folder named there that does not exist is the
+-- recipe's mistake.
+local function hashes_of(stage, root)
+  local fine, result = pcall(stage.module.hashes, stage.options, { root = root })
+  if fine then return result end
+  if type(result) ~= "table" then result = { code = "failed", message = tostring(result) } end
+  local code = result.code == "not_found" and "misuse" or result.code
+  error({ code = code, message = (stage.where and stage.where .. ": " or "") .. result.message }, 0)
+end
+
 --- Gives every stage its key, and every source its list of items.
 -- @param plan table: from resolve
 -- @param run_dir string: the run's folder (for remembered hashes)
@@ -364,7 +374,7 @@ function M.keys(plan, run_dir)
     if stage.path then parts.code = file.sha256(stage.path) end
     if stage.inline or has_functions(stage.options) then parts.recipe = recipe_hash end
     if stage.module.hashes then
-      parts.hashes = stage.module.hashes(stage.options, { root = plan.root })
+      parts.hashes = hashes_of(stage, plan.root)
     end
     stage.key = hash.sha256(json.encode(parts, { sort = true }))
   end

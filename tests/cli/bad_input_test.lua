@@ -135,7 +135,13 @@ test.case("a template that names an unknown field", function()
 return { name = "mine", description = "mine", fields = { "instruction" },
   text = "Q: {{ instrucion }}\nA: {{ output }}" }]])
     cli.put(dir .. "/in.jsonl", '{"id":"1","instruction":"What?","output":"That."}\n')
-    local status, err = run "stage prompt in.jsonl out.jsonl --set template=mine"
+    cli.put(dir .. "/docs/a.md", "text")
+    cli.put(dir .. "/r.lua", (RECIPE:gsub("lathe.clean", "lathe.prompt { template = 'mone' }, lathe.clean")))
+    local status, err = run()
+    test.equal(status, 2)
+    test.contains(err, "r.lua:5")
+    test.contains(err, "mone")
+    status, err = run "stage prompt in.jsonl out.jsonl --set template=mine"
     test.ok(status == 1 or status == 2, err)
     test.contains(err, "mine")
     test.contains(err, "instrucion")
