@@ -192,14 +192,20 @@ static bool pending_item(const struct html *h) { /* <li><p>: the item's mark mus
   return !h->job->out.in_block && h->list_depth && h->job->out.prefix[0];
 }
 
+/* Where a paragraph or the like begins or ends: inside a table's row only a space. */
+static void block_edge(struct html *h) {
+  struct out *o = &h->job->out;
+  if (h->cells)
+    out_space(o);
+  else if (!pending_item(h))
+    out_block(o, h->list_depth ? 1 : 2, h->list_depth ? "  " : "");
+}
+
 static void begin(struct html *h, const struct element *e) {
   struct out *o = &h->job->out;
   switch (e->kind) {
   case BLOCK:
-    if (h->cells)
-      out_space(o);
-    else if (!pending_item(h))
-      out_block(o, h->list_depth ? 1 : 2, h->list_depth ? "  " : "");
+    block_edge(h);
     break;
   case HEADING:
     out_block(o, 2, &"###### "[6 - e->level]);
@@ -265,10 +271,7 @@ static void end(struct html *h, const struct element *e) {
   struct out *o = &h->job->out;
   switch (e->kind) {
   case BLOCK:
-    if (h->cells)
-      out_space(o);
-    else if (!pending_item(h))
-      out_block(o, h->list_depth ? 1 : 2, h->list_depth ? "  " : "");
+    block_edge(h);
     break;
   case HEADING:
     h->in_heading = false;

@@ -120,6 +120,7 @@ function M.context(stage, job, counts, out)
   end
 
   function ctx.side(name, text)
+    if not out.sides then error("ctx.side is there in map stages only", 2) end
     local path = ("%s.%s.jsonl"):format(out.base, name)
     if not out.open[path] then out.sides[#out.sides + 1] = path end
     out:put(path, text, text:sub(-1) == "\n" and "" or "\n")

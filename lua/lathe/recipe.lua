@@ -218,9 +218,12 @@ function Run:outputs(index)
     local list, ended = self:outputs(stage.from)
     return list, ended
   end
-  local list = {}
+  -- asked at every step of the loop: the list is kept, and follows the number of parts
+  local list = stage.part_list or {}
+  stage.part_list = list
   local count = stage.done and stage.manifest.parts or stage.ready or 0
-  for n = 0, count - 1 do list[n + 1] = parts.paths(stage.dir, n) end
+  for n = #list, count - 1 do list[n + 1] = parts.paths(stage.dir, n) end
+  for n = #list, count + 1, -1 do list[n] = nil end
   return list, stage.done == true
 end
 
@@ -487,9 +490,9 @@ end
 
 function PartsWriter:begin()
   if self.out then return end
-  self.main, self.rejected = parts.paths(self.dir, self.count)
-  self.out = must(file.replace(self.main))
-  self.reject_out = must(file.replace(self.rejected))
+  local main, rejected = parts.paths(self.dir, self.count)
+  self.out = must(file.replace(main))
+  self.reject_out = must(file.replace(rejected))
   self.records = 0
 end
 
@@ -547,8 +550,7 @@ end
 
 function Run:barrier(stage, input)
   local out <close> = setmetatable({ dir = stage.dir, count = 0, rejected = "rejected" }, PartsWriter)
-  local ctx = self:context(stage, setmetatable({ rejected = "rejected", open = {}, sides = {}, base = "" },
-    { __index = { put = function(_, path, ...) out:put(path, ...) end } }))
+  local ctx = self:context(stage, out)
   checked_call(stage, stage.module.all, input, ctx, function(record) out:emit(record) end)
   if worker.cancelled() then interrupted() end
   out:finish()
@@ -563,8 +565,7 @@ function Run:artifact(stage, input)
   must(file.mkdirs(temporary))
   must(file.mkdirs(stage.dir .. "/scratch"))
   local out <close> = setmetatable({ dir = stage.dir, count = 0, rejected = "rejected" }, PartsWriter)
-  local ctx = self:context(stage, setmetatable({ rejected = "rejected", open = {}, sides = {}, base = "" },
-    { __index = { put = function(_, path, ...) out:put(path, ...) end } }))
+  local ctx = self:context(stage, out)
   ctx.dir = temporary
   local facts = checked_call(stage, stage.module.make, input, ctx)
   out:finish()
