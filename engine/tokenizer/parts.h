@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of tokenizer/ share; nobody else includes this.
  *
- *   classes.c   letter, number, space, word: as the reference sees characters
- *   scan.c      pre-tokenizers: where words end (GPT-2's pattern by hand)
- *   bytes.c     the byte-level alphabet: byte ↔ printable character
- *   vocab.c     token strings ↔ ids
- *   added.c     added tokens inside a text
- *   bpe.c       the model: one word → ids, with merge table and word cache
- *   encode.c    the whole way from text to ids;  decode.c  the whole way back
- *   load.c      tokenizer.json → struct tokenizer;  save.c  the other way
- *   train.c     texts → struct tokenizer
+ *   added.c       added tokens inside a text, cut out before anything else
+ *   normalize.c   the file's normalizer: text → text, with where each byte came from
+ *   pretokenize.c the file's pre-tokenizer in general: text → words
+ *   pattern.c     regular expressions as the reference reads them (on PCRE2)
+ *   scan.c        the same for the known patterns, by hand: where words end
+ *   words.c       words → ids through a cache
+ *   bpe.c         the model: one word → ids
+ *   encode.c      the whole way from text to ids;  decode.c  the whole way back
+ *
+ *   classes.c     letter, number, space, word: as the reference sees characters
+ *   bytes.c       the byte-level alphabet: byte ↔ printable character
+ *   vocab.c       token strings ↔ ids
+ *   load.c        tokenizer.json → struct tokenizer;  save.c  the other way
+ *   train.c       texts → struct tokenizer
  */
 #ifndef LATHE_TOKENIZER_PARTS_H
 #define LATHE_TOKENIZER_PARTS_H
 
+#include "json/json.h"
 #include "tokenizer/tokenizer.h"
 
 /* ---- classes.c ---- */
@@ -40,6 +46,77 @@ static inline unsigned class_at(const char *s, size_t n, size_t *used) {
 typedef size_t scan_word(const char *s, size_t n, size_t at);
 scan_word scan_gpt2;
 scan_word scan_all; /* the whole piece is one word */
+
+/* ---- aligned text ---- a text made from another, and where its bytes came from */
+
+struct aligned {
+  struct buf text;
+  /* Byte i of text stands for the source's bytes [start[i], end[i]); filled only when track. Bytes
+   * that were copied stand for themselves; what was put in for a character has that character's
+   * range in each of its bytes; what was put in for nothing has start == end. */
+  uint32_t *start, *end;
+  size_t cap;
+  bool track;
+};
+void aligned_clear(struct aligned *a);             /* frees; {0} is an empty one */
+void aligned_reset(struct aligned *a, bool track); /* empties, keeps the memory */
+/* Appends n bytes that stand for [start, end). A failure shows at buf_check(&a->text, …). */
+void aligned_add(struct aligned *a, const char *s, size_t n, uint32_t start, uint32_t end);
+/* Appends n bytes each of which (not: each character of which) stands for itself at `start`. */
+void aligned_copy(struct aligned *a, const char *s, size_t n, uint32_t start);
+
+/* ---- normalize.c ---- a chain of steps, never changed once loaded */
+
+struct normalizer;
+/* From the section of a tokenizer.json; null: *out is NULL, which the others take for "no change".
+ * ERR_UNSUPPORTED names the type. */
+int normalizer_load(struct normalizer **out, const struct json *j, json_id section,
+                    struct err *err);
+void normalizer_free(struct normalizer *z);
+/* Quickly: true when the text surely stays as it is. */
+bool normalizer_keeps(const struct normalizer *z, const char *s, size_t n);
+/* out is reset; its `track` (the caller's) says whether positions are kept. Positions are those in
+ * s. Malformed bytes stay as they are. */
+int normalizer_run(const struct normalizer *z, const char *s, size_t n, struct aligned *out,
+                   struct err *err);
+
+/* ---- pattern.c ---- a regular expression with the reference's syntax and character classes */
+
+struct pattern;
+int pattern_new(struct pattern **out, const char *regex, size_t n, struct err *err);
+int pattern_literal(struct pattern **out, const char *string, size_t n, struct err *err);
+void pattern_free(struct pattern *p);
+/* The first match at or after `at`: *found and [*from, *to). Look-behind sees what stands before
+ * `at`. ERR_LIMIT: the pattern backtracks without end. Any number of threads at once. */
+int pattern_find(const struct pattern *p, const char *s, size_t n, size_t at, bool *found,
+                 size_t *from, size_t *to, struct err *err);
+
+/* ---- pretokenize.c ---- */
+
+struct piece {
+  size_t start, end; /* bytes of the aligned text */
+};
+struct pieces {
+  struct aligned a;
+  struct piece *list;
+  size_t count, cap;
+};
+void pieces_clear(struct pieces *p);
+
+struct pre_tokenizer;
+/* null: *out is NULL and nothing is cut. */
+int pre_tokenizer_load(struct pre_tokenizer **out, const struct json *j, json_id section,
+                       struct err *err);
+void pre_tokenizer_free(struct pre_tokenizer *p);
+/* Whether the words come out in the byte-level alphabet (a ByteLevel stands in the chain). */
+bool pre_tokenizer_byte_level(const struct pre_tokenizer *p);
+/* `io` holds one piece or more with their text and is replaced by the words, in order; `spare` is
+ * scratch of the same kind that may be kept for the next call. begins: the text's first byte is the
+ * first of the whole input (Metaspace asks). When pre_tokenizer_byte_level and the last step is the
+ * ByteLevel, the words are still the bytes themselves; when something follows it, they are in the
+ * alphabet: *alphabet tells. */
+int pre_tokenizer_run(const struct pre_tokenizer *p, struct pieces *io, struct pieces *spare,
+                      bool begins, bool *alphabet, struct err *err);
 
 /* ---- bytes.c ---- */
 
@@ -126,12 +203,18 @@ struct tokenizer_work {
   struct buf prefixed; /* a piece with a space put before it */
 };
 
-/* The tokens of one word, appended. `end` is where readable memory ends (≥ word + n). */
+/* The tokens of one word, appended; spans begin at `at`. */
 int bpe_word(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
-             const char *end, struct tokens *out, bool spans, uint64_t at, struct err *err);
+             struct tokens *out, bool spans, uint64_t at, struct err *err);
+int tokens_reserve(struct tokens *ts, size_t more, bool spans, struct err *err);
+
+/* ---- words.c ---- */
+
+/* The same as bpe_word, through the cache. `end` is where readable memory ends (≥ word + n). */
+int word_encode(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
+                const char *end, struct tokens *out, bool spans, uint64_t at, struct err *err);
 struct cache *cache_new(void);
 void cache_free(struct cache *c);
-int tokens_reserve(struct tokens *ts, size_t more, bool spans, struct err *err);
 
 /* ---- the whole ---- */
 
