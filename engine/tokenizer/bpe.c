@@ -10,10 +10,12 @@
  */
 #include "tokenizer/parts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cancel.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #define NO_RANK     UINT32_MAX
 #define NO_PLACE    UINT32_MAX
@@ -65,6 +67,9 @@ static int bpe_bytes(struct bpe *b, const struct vocab *v) {
   for (unsigned byte = 0; byte < 256; byte++) {
     b->byte_id[byte] = vocab_find(v, s, byte_char_put(byte, s));
     if (b->byte_id[byte] == TOKENIZER_NONE) b->complete = false;
+    char name[8];
+    size_t n = (size_t)snprintf(name, sizeof name, "<0x%02X>", byte);
+    b->fallback[byte] = b->byte_fallback ? vocab_find(v, name, n) : TOKENIZER_NONE;
   }
   return 0;
 }
@@ -120,24 +125,91 @@ static int symbols_reserve(struct tokenizer_work *w, size_t n, struct err *err) 
   return 0;
 }
 
-/* Bytes to symbols; returns how many. Bytes without a token become the unknown token, or nothing.
- */
-static size_t word_symbols(const struct bpe *b, const char *word, size_t n, struct symbol *s) {
-  size_t count = 0;
-  bool fusing = false;
-  for (size_t i = 0; i < n; i++) {
-    uint32_t id = b->byte_id[(unsigned char)word[i]];
-    bool missing = id == TOKENIZER_NONE;
-    if (missing && fusing) {
-      s[count - 1].len++;
-      continue;
-    }
-    if (missing) id = b->unk;
-    fusing = missing && b->fuse_unk && id != TOKENIZER_NONE;
-    if (id == TOKENIZER_NONE) continue;
-    s[count++] = (struct symbol){.id = id, .rank = NO_RANK, .start = (uint32_t)i, .len = 1};
+/* ---- a word's symbols ---- */
+
+struct symbolizer {
+  const struct bpe *b;
+  struct symbol *s;
+  size_t count;
+  /* The unknown token waits: it comes after the byte tokens of the characters behind it, as in the
+   * reference, until a known character or another unknown one. */
+  struct symbol unknown;
+  bool waits;
+};
+
+static void put_symbol(struct symbolizer *z, uint32_t id, size_t start, size_t len) {
+  z->s[z->count++] =
+      (struct symbol){.id = id, .rank = NO_RANK, .start = (uint32_t)start, .len = (uint32_t)len};
+}
+
+static void flush_unknown(struct symbolizer *z) {
+  if (z->waits) z->s[z->count++] = z->unknown;
+  z->waits = false;
+}
+
+static void put_unknown(struct symbolizer *z, size_t start, size_t len) {
+  if (z->b->unk == TOKENIZER_NONE) return;
+  if (z->waits && z->b->fuse_unk) {
+    z->unknown.len = (uint32_t)(start + len) - z->unknown.start;
+    return;
   }
-  return count;
+  flush_unknown(z);
+  z->waits = true;
+  z->unknown = (struct symbol){
+      .id = z->b->unk, .rank = NO_RANK, .start = (uint32_t)start, .len = (uint32_t)len};
+}
+
+/* The character's bytes as tokens <0xXX>; false unless all of them exist. */
+static bool put_fallback(struct symbolizer *z, const char *c, size_t n, size_t start, size_t len) {
+  if (!z->b->byte_fallback) return false;
+  for (size_t i = 0; i < n; i++)
+    if (z->b->fallback[(unsigned char)c[i]] == TOKENIZER_NONE) return false;
+  for (size_t i = 0; i < n; i++) {
+    size_t from = len == n ? start + i : start;
+    put_symbol(z, z->b->fallback[(unsigned char)c[i]], from, len == n ? 1 : len);
+  }
+  return true;
+}
+
+/* The character c, which stands for word[start, start + len). */
+static void put_character(struct symbolizer *z, uint32_t id, const char *c, size_t n, size_t start,
+                          size_t len) {
+  if (id != TOKENIZER_NONE) {
+    flush_unknown(z);
+    put_symbol(z, id, start, len);
+  } else if (!put_fallback(z, c, n, start, len)) {
+    put_unknown(z, start, len);
+  }
+}
+
+static void symbols_of_bytes(struct symbolizer *z, const char *word, size_t n) {
+  char c[2];
+  for (size_t i = 0; i < n; i++) {
+    unsigned byte = (unsigned char)word[i];
+    put_character(z, z->b->byte_id[byte], c, byte_char_put(byte, c), i, 1);
+  }
+}
+
+static void symbols_of_text(struct symbolizer *z, const struct vocab *v, const char *word, size_t n,
+                            bool spaces) {
+  for (size_t i = 0, used; i < n; i += used) {
+    utf8_decode(word + i, n - i, &used);
+    bool space = spaces && word[i] == ' ';
+    const char *c = space ? "\xE2\x96\x81" : word + i;
+    size_t len = space ? 3 : used;
+    put_character(z, vocab_find(v, c, len), c, len, i, used);
+  }
+}
+
+static size_t word_symbols(const struct tokenizer *t, const char *word, size_t n, int kind,
+                           struct symbol *s) {
+  struct symbolizer z = {.b = &t->bpe, .s = s};
+  if (kind == BPE_BYTES)
+    symbols_of_bytes(&z, word, n);
+  else
+    symbols_of_text(&z, &t->vocab, word, n, kind == BPE_SPACES);
+  flush_unknown(&z);
+  return z.count;
 }
 
 /* s[0, n): merged in place; returns how many are left. */
@@ -235,11 +307,12 @@ static int merge_long(const struct bpe *b, struct tokenizer_work *w, size_t *n, 
 }
 
 static int word_merge(const struct tokenizer *t, struct tokenizer_work *w, const char *word,
-                      size_t n, struct tokens *out, bool spans, uint64_t at, struct err *err) {
+                      size_t n, int kind, struct tokens *out, bool spans, uint64_t at,
+                      struct err *err) {
   const struct bpe *b = &t->bpe;
-  int rc = symbols_reserve(w, n, err);
+  int rc = symbols_reserve(w, n * 3, err); /* a space may become three byte tokens */
   if (rc) return rc;
-  size_t count = word_symbols(b, word, n, w->symbols);
+  size_t count = word_symbols(t, word, n, kind, w->symbols);
   if (count <= SHORT_WORD)
     count = merge_short(b, w->symbols, count);
   else if ((rc = merge_long(b, w, &count, err)))
@@ -255,28 +328,32 @@ static int word_merge(const struct tokenizer *t, struct tokenizer_work *w, const
 
 #define WHOLE_MAX 255 /* bytes of a word that is looked up as a whole */
 
-static int word_whole(const struct tokenizer *t, const char *word, size_t n, struct tokens *out,
-                      bool spans, uint64_t at, bool *done, struct err *err) {
-  char s[2 * WHOLE_MAX];
+/* The token whose string is the whole word. */
+static uint32_t word_whole(const struct tokenizer *t, const char *word, size_t n, int kind) {
+  char s[3 * WHOLE_MAX];
   size_t len = 0;
-  if (n > WHOLE_MAX) return 0;
-  for (size_t i = 0; i < n; i++) len += byte_char_put((unsigned char)word[i], s + len);
-  uint32_t id = vocab_find(&t->vocab, s, len);
-  if (id == TOKENIZER_NONE) return 0;
+  if (kind == BPE_CHARACTERS) return vocab_find(&t->vocab, word, n);
+  if (n > WHOLE_MAX) return TOKENIZER_NONE;
+  for (size_t i = 0; i < n; i++) {
+    if (kind == BPE_BYTES) {
+      len += byte_char_put((unsigned char)word[i], s + len);
+    } else if (word[i] == ' ') {
+      memcpy(s + len, "\xE2\x96\x81", 3);
+      len += 3;
+    } else {
+      s[len++] = word[i];
+    }
+  }
+  return vocab_find(&t->vocab, s, len);
+}
+
+int bpe_word(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
+             int kind, struct tokens *out, bool spans, uint64_t at, struct err *err) {
+  uint32_t id = t->bpe.ignore_merges && n ? word_whole(t, word, n, kind) : TOKENIZER_NONE;
+  if (id == TOKENIZER_NONE) return word_merge(t, w, word, n, kind, out, spans, at, err);
   int rc = tokens_reserve(out, 1, spans, err);
   if (rc) return rc;
   if (spans) out->spans[out->count] = (struct token_span){at, at + n};
   out->ids[out->count++] = id;
-  *done = true;
   return 0;
-}
-
-int bpe_word(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
-             struct tokens *out, bool spans, uint64_t at, struct err *err) {
-  bool done = false;
-  if (t->bpe.ignore_merges) {
-    int rc = word_whole(t, word, n, out, spans, at, &done, err);
-    if (rc || done) return rc;
-  }
-  return word_merge(t, w, word, n, out, spans, at, err);
 }

@@ -14,6 +14,7 @@
  *   bytes.c       the byte-level alphabet: byte ↔ printable character
  *   vocab.c       token strings ↔ ids
  *   load.c        tokenizer.json → struct tokenizer;  save.c  the other way
+ *   load_model.c  the model in it: vocabulary and merges
  *   train.c       texts → struct tokenizer
  */
 #ifndef LATHE_TOKENIZER_PARTS_H
@@ -172,9 +173,10 @@ uint32_t added_next(const struct added *a, const struct trie *trie, const char *
 /* ---- bpe.c ---- */
 
 struct bpe {
-  uint32_t byte_id[256]; /* TOKENIZER_NONE: the vocabulary lacks the byte */
-  uint32_t unk;          /* TOKENIZER_NONE: missing bytes are dropped */
-  bool fuse_unk, ignore_merges;
+  uint32_t byte_id[256];  /* TOKENIZER_NONE: the vocabulary lacks the byte */
+  uint32_t unk;           /* TOKENIZER_NONE: missing bytes are dropped */
+  uint32_t fallback[256]; /* of "<0xXX>"; TOKENIZER_NONE: none, or no byte_fallback */
+  bool fuse_unk, ignore_merges, byte_fallback;
   bool complete;                   /* no byte is missing: a word's tokens lie end to end */
   uint32_t *left, *right, *result; /* per rank */
   size_t count, cap;
@@ -203,9 +205,16 @@ struct tokenizer_work {
   struct buf prefixed; /* a piece with a space put before it */
 };
 
-/* The tokens of one word, appended; spans begin at `at`. */
+/* What the bytes of a word mean. The cache does not tell them apart: one tokenizer, one kind. */
+enum {
+  BPE_CHARACTERS = 0, /* UTF-8; a malformed byte is a character of its own */
+  BPE_BYTES = 1,      /* bytes; each stands for its character of the byte-level alphabet */
+  BPE_SPACES = 2      /* UTF-8, and ' ' reads as U+2581 (▁), Metaspace's replacement */
+};
+/* The tokens of one word, appended. kind: one of the above. Spans are bytes of `word` as given,
+ * plus `at`; tokens that stand for a part of a character have that part's bytes. */
 int bpe_word(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
-             struct tokens *out, bool spans, uint64_t at, struct err *err);
+             int kind, struct tokens *out, bool spans, uint64_t at, struct err *err);
 int tokens_reserve(struct tokens *ts, size_t more, bool spans, struct err *err);
 
 /* ---- words.c ---- */

@@ -81,9 +81,9 @@ int tokenizer_write(const struct tokenizer *t, struct buf *out, struct err *err)
     put_token(t, t->bpe.unk, out);
   buf_addf(out,
            ",\n    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n"
-           "    \"fuse_unk\": %s,\n    \"byte_fallback\": false,\n    \"ignore_merges\": %s,\n"
+           "    \"fuse_unk\": %s,\n    \"byte_fallback\": %s,\n    \"ignore_merges\": %s,\n"
            "    \"vocab\": {",
-           yes_no(t->bpe.fuse_unk), yes_no(t->bpe.ignore_merges));
+           yes_no(t->bpe.fuse_unk), yes_no(t->bpe.byte_fallback), yes_no(t->bpe.ignore_merges));
   put_vocab(t, out);
   buf_adds(out, "},\n    \"merges\": [");
   put_merges(t, out);

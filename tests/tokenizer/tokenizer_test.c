@@ -101,9 +101,9 @@ static void other_kinds_are_refused_by_name(void) {
        "pre_tokenizer Sequence of Split with this pattern"},
       {"{\"model\":{},\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"decoder\":{\"type\":\"Fuse\"}}",
        "decoder Fuse is not supported yet"},
-      {"{\"model\":{\"type\":\"BPE\",\"byte_fallback\":true},\"pre_tokenizer\":{\"type\":"
+      {"{\"model\":{\"type\":\"BPE\",\"dropout\":0.1},\"pre_tokenizer\":{\"type\":"
        "\"ByteLevel\"}}",
-       "byte_fallback is not supported yet"},
+       "BPE with dropout"},
       {"{\"model\":{\"type\":\"BPE\",\"vocab\":[]},\"pre_tokenizer\":{\"type\":\"ByteLevel\"}}",
        "model.vocab"},
       {"{\"model\":{\"type\":\"BPE\",\"vocab\":{}},\"pre_tokenizer\":{\"type\":\"ByteLevel\"}}",
