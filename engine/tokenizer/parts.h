@@ -6,6 +6,7 @@
  *   pretokenize.c the file's pre-tokenizer in general: text → words
  *   pattern.c     regular expressions as the reference reads them (on PCRE2)
  *   scan.c        the same for the known patterns, by hand: where words end
+ *   front.c       recognises what allows the fast way: scanner, word cache, model
  *   words.c       words → ids through a cache
  *   bpe.c         the model: one word → ids
  *   encode.c      the whole way from text to ids;  decode.c  the whole way back
@@ -42,8 +43,26 @@ static inline unsigned class_at(const char *s, size_t n, size_t *used) {
   return k & CLASS_WIDE ? class_wide(s, n, used) : k;
 }
 
-/* ---- scan.c ---- a scanner gives the end of the word that begins at `at` < n; always > at. */
+/* ---- scan.c ---- hand-written pre-tokenizers: where words end */
 
+enum scan_kind {
+  SCAN_WHOLE,       /* the whole piece is one word */
+  SCAN_GPT2,        /* GPT-2's pattern */
+  SCAN_GPT2_DIGITS, /* every digit alone, GPT-2's pattern on what is between (StarCoder, SmolLM) */
+  SCAN_CL100K,      /* letters with one character before them, at most three digits: Llama-3 too */
+  SCAN_CL100K_TAIL, /* the same, spaces up to the end of the text being one word (tiktoken 0.7+) */
+  SCAN_QWEN2,       /* the same as CL100K with digits one by one */
+  SCAN_O200K        /* CL100K that also parts fooBar into foo and Bar */
+};
+/* The ends of up to `max` ≥ 1 words, the first of which begins at *at < n, in order; each word is
+ * at least a byte long. Moves *at to the last one. n < 4 GiB. Malformed bytes count as one character
+ * each that is neither letter, number nor space. */
+size_t scan_words(enum scan_kind kind, const char *s, size_t n, size_t *at, uint32_t *ends,
+                  size_t max);
+/* By a pattern's text in any of its published spellings; false: none of ours. */
+bool scan_recognise(const char *pattern, size_t n, enum scan_kind *kind);
+
+/* The end of the word that begins at `at` < n; always > at. */
 typedef size_t scan_word(const char *s, size_t n, size_t at);
 scan_word scan_gpt2;
 scan_word scan_all; /* the whole piece is one word */
@@ -177,7 +196,8 @@ struct bpe {
   uint32_t unk;           /* TOKENIZER_NONE: missing bytes are dropped */
   uint32_t fallback[256]; /* of "<0xXX>"; TOKENIZER_NONE: none, or no byte_fallback */
   bool fuse_unk, ignore_merges, byte_fallback;
-  bool complete;                   /* no byte is missing: a word's tokens lie end to end */
+  bool complete; /* no byte is missing: a word's tokens lie end to end */
+  bool marks;    /* in a word ' ' stands for U+2581, which may be there too: words are raw text */
   uint32_t *left, *right, *result; /* per rank */
   size_t count, cap;
   struct bpe_pair {
@@ -225,6 +245,39 @@ int word_encode(const struct tokenizer *t, struct tokenizer_work *w, const char 
 struct cache *cache_new(void);
 void cache_free(struct cache *c);
 
+/* ---- front.c ---- the fast way: from a piece of raw text to ids, for the files that allow it */
+
+enum front_kind {
+  FRONT_NONE,  /* the file has no fast way */
+  FRONT_SCAN,  /* byte-level words found by a scanner */
+  FRONT_SPACES /* SentencePiece's kind: U+2581 stands for a space, words begin at spaces */
+};
+struct front {
+  enum front_kind kind;
+  enum scan_kind scan;
+  enum front_prefix {
+    PREFIX_NEVER,
+    PREFIX_UNLESS, /* a space before a piece that does not begin with one */
+    PREFIX_FIRST,  /* the same at the beginning of the input only */
+    PREFIX_ALWAYS  /* before each piece, even one that begins with a space */
+  } prefix;
+  bool normalizes; /* the file's normalizer is part of it (Prepend and Replace) */
+  bool cuts;       /* FRONT_SPACES: words may be cut before U+2581, no token crosses there */
+};
+/* Fills t->front from the file's sections, once vocabulary and merges are in: it looks at the
+ * tokens. FRONT_NONE is no error. */
+int front_find(struct tokenizer *t, const struct json *j, json_id normalizer, json_id pre_tokenizer,
+               struct err *err);
+/* Whether the fast way may take this piece of raw text, of what lies between the plain added tokens.
+ * If so: added tokens of the normalized text may be cut out of it as it is (it stays as it is), and
+ * what is between them goes to front_words. */
+bool front_takes(const struct tokenizer *t, const char *s, size_t n);
+/* The ids of a piece without added tokens; spans begin at `base`. begins: the piece's first byte is
+ * the first of the whole input. With `counted` nothing is appended; their number is added to it. */
+int front_words(const struct tokenizer *t, struct tokenizer_work *w, const char *s, size_t n,
+                bool begins, struct tokens *out, bool spans, uint64_t base, size_t *counted,
+                struct err *err);
+
 /* ---- the whole ---- */
 
 enum { SECTION_NORMALIZER, SECTION_PRE_TOKENIZER, SECTION_POST_PROCESSOR, SECTION_DECODER };
@@ -234,6 +287,7 @@ struct tokenizer {
   struct vocab vocab;
   struct added added;
   struct bpe bpe;
+  struct front front;
   scan_word *scan;
   bool add_prefix_space;
   bool byte_decoder;            /* false: no decoder; token strings joined by spaces */

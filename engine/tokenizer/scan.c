@@ -63,3 +63,18 @@ size_t scan_all(const char *s, size_t n, size_t at) {
   (void)at;
   return n;
 }
+
+size_t scan_words(enum scan_kind kind, const char *s, size_t n, size_t *at, uint32_t *ends,
+                  size_t max) {
+  size_t count = 0;
+  for (; count < max && *at < n; ends[count++] = (uint32_t)*at)
+    *at = kind == SCAN_GPT2 ? scan_gpt2(s, n, *at) : n;
+  return count;
+}
+
+bool scan_recognise(const char *pattern, size_t n, enum scan_kind *kind) {
+  (void)pattern;
+  (void)n;
+  (void)kind;
+  return false;
+}
