@@ -74,7 +74,8 @@ static int words(struct job *j, const char *s, size_t n, uint64_t base) {
   for (size_t at = 0, end; at < n && !rc; at = end) {
     if ((rc = poll_job(j, at, &next))) break;
     end = j->t->scan(s, n, at);
-    rc = word_encode(j->t, j->w, s + at, end - at, s + n, j->out, j->spans, base + at, j->err);
+    rc = word_encode(j->t, j->w, s + at, end - at, s + n, BPE_BYTES, j->out, j->spans, base + at,
+                     j->err);
   }
   return rc;
 }

@@ -84,7 +84,8 @@ static int run(const struct tokenizer *t, struct tokenizer_work *w, const char *
   for (size_t at = 0, start = 0; at < n && !rc;) {
     size_t count = scan_words(t->front.scan, s, n, &at, ends, WORDS);
     for (size_t i = 0; i < count && !rc; start = ends[i++])
-      rc = word_encode(t, w, s + start, ends[i] - start, s + n, out, spans, base + start, err);
+      rc = word_encode(t, w, s + start, ends[i] - start, s + n, BPE_BYTES, out, spans, base + start,
+                       err);
     if (at < poll) continue;
     poll = at + TOKENIZER_POLL;
     if (!rc) rc = cancel_check(err);

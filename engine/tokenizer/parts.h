@@ -197,7 +197,6 @@ struct bpe {
   uint32_t fallback[256]; /* of "<0xXX>"; TOKENIZER_NONE: none, or no byte_fallback */
   bool fuse_unk, ignore_merges, byte_fallback;
   bool complete; /* no byte is missing: a word's tokens lie end to end */
-  bool marks;    /* in a word ' ' stands for U+2581, which may be there too: words are raw text */
   uint32_t *left, *right, *result; /* per rank */
   size_t count, cap;
   struct bpe_pair {
@@ -239,9 +238,12 @@ int tokens_reserve(struct tokens *ts, size_t more, bool spans, struct err *err);
 
 /* ---- words.c ---- */
 
-/* The same as bpe_word, through the cache. `end` is where readable memory ends (≥ word + n). */
+/* The same as bpe_word, through the cache. `end` is where readable memory ends (≥ word + n). One
+ * work sees words of one kind only; BPE_CHARACTERS and BPE_SPACES may mix when no word of
+ * BPE_CHARACTERS has a ' '. */
 int word_encode(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
-                const char *end, struct tokens *out, bool spans, uint64_t at, struct err *err);
+                const char *end, int kind, struct tokens *out, bool spans, uint64_t at,
+                struct err *err);
 struct cache *cache_new(void);
 void cache_free(struct cache *c);
 

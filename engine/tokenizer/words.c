@@ -106,8 +106,8 @@ static void short_key(const char *word, size_t n, const char *end, uint64_t *low
 }
 
 static int word_short(const struct tokenizer *t, struct tokenizer_work *w, const char *word,
-                      size_t n, const char *end, struct tokens *out, bool spans, uint64_t at,
-                      struct err *err) {
+                      size_t n, const char *end, int kind, struct tokens *out, bool spans,
+                      uint64_t at, struct err *err) {
   struct cache *c = w->cache;
   uint64_t low, high;
   short_key(word, n, end, &low, &high);
@@ -124,7 +124,7 @@ static int word_short(const struct tokenizer *t, struct tokenizer_work *w, const
     return 0;
   }
   size_t before = out->count;
-  if ((rc = bpe_word(t, w, word, n, BPE_BYTES, out, spans, at, err))) return rc;
+  if ((rc = bpe_word(t, w, word, n, kind, out, spans, at, err))) return rc;
   size_t count = out->count - before;
   if (count > INLINE_IDS) cache_room(c, count, 0);
   if (e->high && !other->high) e = other;
@@ -139,7 +139,8 @@ static int word_short(const struct tokenizer *t, struct tokenizer_work *w, const
 }
 
 static int word_long(const struct tokenizer *t, struct tokenizer_work *w, const char *word,
-                     size_t n, struct tokens *out, bool spans, uint64_t at, struct err *err) {
+                     size_t n, int kind, struct tokens *out, bool spans, uint64_t at,
+                     struct err *err) {
   struct cache *c = w->cache;
   uint64_t hash = hash_xxh3(word, n, 0);
   struct long_entry *e = &c->longs[hash & (LONG_SLOTS - 1)];
@@ -150,7 +151,7 @@ static int word_long(const struct tokenizer *t, struct tokenizer_work *w, const 
     return 0;
   }
   size_t before = out->count;
-  if ((rc = bpe_word(t, w, word, n, BPE_BYTES, out, spans, at, err))) return rc;
+  if ((rc = bpe_word(t, w, word, n, kind, out, spans, at, err))) return rc;
   size_t count = out->count - before;
   cache_room(c, count, n);
   *e = (struct long_entry){hash, (uint32_t)c->byte_count, (uint32_t)n, 0, (uint32_t)count};
@@ -161,9 +162,10 @@ static int word_long(const struct tokenizer *t, struct tokenizer_work *w, const 
 }
 
 int word_encode(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
-                const char *end, struct tokens *out, bool spans, uint64_t at, struct err *err) {
+                const char *end, int kind, struct tokens *out, bool spans, uint64_t at,
+                struct err *err) {
   if (!w->cache || n > LONG_BYTES || (spans && !t->bpe.complete))
-    return bpe_word(t, w, word, n, BPE_BYTES, out, spans, at, err);
-  if (n < 16) return word_short(t, w, word, n, end, out, spans, at, err);
-  return word_long(t, w, word, n, out, spans, at, err);
+    return bpe_word(t, w, word, n, kind, out, spans, at, err);
+  if (n < 16) return word_short(t, w, word, n, end, kind, out, spans, at, err);
+  return word_long(t, w, word, n, kind, out, spans, at, err);
 }
