@@ -1,0 +1,102 @@
+-- SPDX-License-Identifier: MIT
+-- A tokenizer from whatever people have: a folder, tokenizer.json, tokenizer.model (of SentencePiece or of
+-- tiktoken: the bytes tell), ranks.tiktoken, model.gguf. Everything becomes a tokenizer.json on the way, so
+-- what was read can be saved as one.
+
+local config = require "lathe.config"
+local file = require "engine.file"
+local files = require "engine.tokenizer_files"
+local tokenizer = require "engine.tokenizer"
+
+local M = {}
+
+local LIMIT = 1 << 30
+local HEAD = 8192 -- bytes that tell the kind
+
+-- What a folder may hold, in order of preference.
+local NAMES = { "tokenizer.json", "tokenizer.model", "qwen.tiktoken" }
+
+local OPTIONS = {
+  encoding = { type = "string", help = "of a rank file: cl100k_base, llama3 … (default: told by the ranks)" },
+  pattern = { type = "string", help = "of a rank file: the regular expression that cuts text, in place of the encoding's" },
+  special = { type = "table", help = "of a rank file: { content = id }, in place of the encoding's" },
+}
+
+-- The tokenizer's file in a folder: one of NAMES, else the only .tiktoken or .gguf.
+local function file_in(folder)
+  for _, name in ipairs(NAMES) do
+    if file.stat(folder .. "/" .. name) then return folder .. "/" .. name end
+  end
+  local entries, message, code = file.list(folder)
+  if not entries then return nil, message, code end
+  local found
+  for _, entry in ipairs(entries) do
+    local name = entry.name
+    if name:find "%.tiktoken$" or name:find "%.gguf$" then
+      if found then return nil, ("%s holds several tokenizers (%s, %s): name one"):format(folder, found, name), "misuse" end
+      found = name
+    end
+  end
+  if found then return folder .. "/" .. found end
+  return nil, folder .. ": no tokenizer.json, tokenizer.model, .tiktoken or .gguf", "not_found"
+end
+
+local READ = {
+  json = function(path) return file.read(path, LIMIT) end,
+  tiktoken = function(path, options)
+    local bytes, message, code = file.read(path, LIMIT)
+    if not bytes then return nil, message, code end
+    return files.tiktoken(bytes, { encoding = options.encoding, pattern = options.pattern, special = options.special })
+  end,
+}
+
+local function check(options)
+  local checked, message = config.check(OPTIONS, options)
+  return checked or error(message, 3)
+end
+
+--- The text of a tokenizer.json for any tokenizer file.
+-- @param path string: a folder, tokenizer.json, tokenizer.model, a .tiktoken or a .gguf file
+-- @param options table: optional { encoding, pattern, special }, for rank files, which do not say how text
+-- is cut: encoding = "cl100k_base" … (needed only where the ranks are not a published encoding's),
+-- pattern = a regular expression, special = { content = id }
+-- @return string: the JSON
+-- @return string: what it was: "json", "tiktoken", "sentencepiece" or "gguf"
+-- @error not_found, format, unsupported, limit, misuse (the encoding must be named)
+-- @example require("lathe.tokenizers").json "Llama-3/original/tokenizer.model"
+function M.json(path, options)
+  options = check(options)
+  local info, message, code = file.stat(path)
+  if not info then return nil, message or path .. ": no such file", code or "not_found" end
+  if info.type == "folder" then
+    path, message, code = file_in(path)
+    if not path then return nil, message, code end
+    info = file.stat(path)
+  end
+  local head
+  head, message, code = file.read_range(path, 0, math.min(info.size, HEAD))
+  if not head then return nil, message, code end
+  local kind = files.kind(head)
+  if not READ[kind] then return nil, path .. ": is no tokenizer that we know", "format" end
+  local text
+  text, message, code = READ[kind](path, options)
+  if not text then return nil, path .. ": " .. message, code end
+  return text, kind
+end
+
+--- A tokenizer from any tokenizer file; see lathe.tokenizers.json for the parameters.
+-- @param path string: a folder, tokenizer.json, tokenizer.model, a .tiktoken or a .gguf file
+-- @param options table: optional { encoding, pattern, special }
+-- @return tokenizer: as engine.tokenizer.load gives it
+-- @error not_found, format, unsupported, limit, misuse
+-- @example require("lathe.tokenizers").load "models/llama-2/tokenizer.model"
+function M.load(path, options)
+  local text, message, code = M.json(path, options)
+  if not text then return nil, message, code end
+  local t
+  t, message, code = tokenizer.parse(text)
+  if not t then return nil, path .. ": " .. message, code end
+  return t
+end
+
+return M
