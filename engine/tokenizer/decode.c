@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The whole way back: ids → bytes → text.
+/* The whole way back: ids → token strings → decoder → text.
  *
- * The byte-level decoder joins the tokens' bytes and then repairs the whole, since a character may
- * be spread over tokens. Without a decoder the reference joins token strings with spaces; so do we.
- * In a stream the beginning of a character (at most three bytes) waits for its rest:
+ * A ByteLevel alone, the usual case, has a way of its own: the tokens' bytes are joined and the
+ * whole is repaired, since a character may be spread over tokens. Everything else, and every stream,
+ * goes through decoder.c, which holds back what is not certain yet:
  *
  *   … A B C E2 82 │ AC D …       held: E2 82
  */
 #include "base/utf8.h"
 #include "tokenizer/parts.h"
-
-#include <string.h>
 
 bool tokenizer_is_special(const struct tokenizer *t, uint32_t id) {
   size_t low = 0, high = t->added.count;
@@ -32,24 +30,46 @@ const char *tokenizer_bytes(const struct tokenizer *t, uint32_t id, size_t *n) {
   return v->blob.data + v->bytes_at[id];
 }
 
-static void add(const struct tokenizer *t, uint32_t id, int flags, bool *begun, struct buf *out) {
-  size_t n;
-  const char *s = tokenizer_bytes(t, id, &n);
-  if (!s || (flags & TOKENIZER_SKIP_SPECIAL && tokenizer_is_special(t, id))) return;
-  if (*begun && !t->byte_decoder) buf_addc(out, ' ');
-  buf_add(out, s, n);
-  *begun = true;
+static bool left_out(const struct tokenizer *t, uint32_t id, int flags) {
+  return id >= t->vocab.size || t->vocab.len[id] == TOKENIZER_NONE ||
+         (flags & TOKENIZER_SKIP_SPECIAL && tokenizer_is_special(t, id));
+}
+
+static int add(const struct tokenizer *t, struct decoding *run, uint32_t id, int flags,
+               struct buf *out, struct err *err) {
+  size_t n, bytes_n;
+  if (left_out(t, id, flags)) return 0;
+  const char *s = vocab_string(&t->vocab, id, &n), *bytes = tokenizer_bytes(t, id, &bytes_n);
+  return decoding_add(run, s, n, bytes, bytes_n, out, err);
+}
+
+static int decode_chain(const struct tokenizer *t, const uint32_t *ids, size_t n, int flags,
+                        bool raw, struct buf *out, struct err *err) {
+  struct decoding *run;
+  size_t before = out->len;
+  int rc = decoding_new(&run, t->decoder, raw, false, err);
+  for (size_t i = 0; i < n && !rc; i++) rc = add(t, run, ids[i], flags, out, err);
+  if (!rc) rc = decoding_end(run, out, err);
+  decoding_free(run);
+  if (rc) out->len = before;
+  return rc;
 }
 
 int tokenizer_decode_bytes(const struct tokenizer *t, const uint32_t *ids, size_t n, int flags,
                            struct buf *out, struct err *err) {
-  bool begun = false;
-  for (size_t i = 0; i < n; i++) add(t, ids[i], flags, &begun, out);
+  if (!decoder_plain(t->decoder)) return decode_chain(t, ids, n, flags, true, out, err);
+  for (size_t i = 0; i < n; i++) {
+    size_t len;
+    if (left_out(t, ids[i], flags)) continue;
+    const char *s = tokenizer_bytes(t, ids[i], &len);
+    buf_add(out, s, len);
+  }
   return buf_check(out, "decoded text", err);
 }
 
 int tokenizer_decode(const struct tokenizer *t, const uint32_t *ids, size_t n, int flags,
                      struct buf *out, struct err *err) {
+  if (!decoder_plain(t->decoder)) return decode_chain(t, ids, n, flags, false, out, err);
   struct buf bytes;
   buf_init(&bytes);
   int rc = tokenizer_decode_bytes(t, ids, n, flags, &bytes, err);
@@ -64,39 +84,17 @@ int tokenizer_decode(const struct tokenizer *t, const uint32_t *ids, size_t n, i
   return rc;
 }
 
-/* Bytes at the end of s that may be the beginning of a character. */
-static size_t unfinished(const char *s, size_t n) {
-  size_t used;
-  for (size_t back = 1; back <= 3 && back <= n; back++) {
-    unsigned char lead = (unsigned char)s[n - back];
-    if (lead < 0x80) return 0;
-    if (lead < 0xC0) continue;
-    if (lead < 0xC2 || lead > 0xF4) return 0;
-    return utf8_decode(s + n - back, back, &used) == UTF8_BAD && used == back ? back : 0;
-  }
-  return 0;
-}
-
 int tokenizer_stream_add(const struct tokenizer *t, struct tokenizer_stream *s, uint32_t id,
                          int flags, struct buf *out, struct err *err) {
-  struct buf bytes;
-  buf_init(&bytes);
-  buf_add(&bytes, s->held, s->count);
-  add(t, id, flags, &s->begun, &bytes);
-  int rc = buf_check(&bytes, "decoded text", err);
-  if (!rc && bytes.len) {
-    size_t wait = unfinished(bytes.data, bytes.len);
-    utf8_lossy(bytes.data, bytes.len - wait, out);
-    rc = buf_check(out, "decoded text", err);
-    memcpy(s->held, bytes.data + bytes.len - wait, wait);
-    s->count = (unsigned)wait;
-  }
-  buf_clear(&bytes);
-  return rc;
+  int rc = s->run ? 0 : decoding_new(&s->run, t->decoder, false, false, err);
+  return rc ? rc : add(t, s->run, id, flags, out, err);
 }
 
 int tokenizer_stream_end(struct tokenizer_stream *s, struct buf *out, struct err *err) {
-  if (s->count) utf8_lossy(s->held, s->count, out);
-  *s = (struct tokenizer_stream){0};
-  return buf_check(out, "decoded text", err);
+  return s->run ? decoding_end(s->run, out, err) : 0;
+}
+
+void tokenizer_stream_clear(struct tokenizer_stream *s) {
+  decoding_free(s->run);
+  s->run = NULL;
 }

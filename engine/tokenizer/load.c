@@ -138,14 +138,6 @@ static int load_pre_tokenizer(struct loader *l, json_id v) {
   return 0;
 }
 
-static int load_decoder(struct loader *l, json_id v) {
-  v = unwrap(l->j, v, "decoders");
-  l->t->byte_decoder = !loader_absent(l->j, v);
-  if (l->t->byte_decoder && !json_is(l->j, json_get(l->j, v, "type"), "ByteLevel"))
-    return loader_unsupported(l, "decoder", loader_type(l, v));
-  return 0;
-}
-
 /* One piece of a template: {"SpecialToken": {"id": name}} or {"Sequence": {"id": "A"}}. */
 static int load_template_piece(struct loader *l, json_id template, json_id piece, bool *seen) {
   const struct json *j = l->j;
@@ -218,7 +210,7 @@ static int load_all(struct loader *l) {
     rc = err_set(l->err, ERR_FORMAT, "no \"model\": this is not a tokenizer.json");
   if (!rc) rc = load_normalizer(l, at[SECTION_NORMALIZER]);
   if (!rc) rc = load_pre_tokenizer(l, at[SECTION_PRE_TOKENIZER]);
-  if (!rc) rc = load_decoder(l, at[SECTION_DECODER]);
+  if (!rc) rc = decoder_load(&l->t->decoder, l->j, at[SECTION_DECODER], l->err);
   if (!rc) rc = load_post_processor(l, at[SECTION_POST_PROCESSOR], 0);
   if (!rc) rc = loader_model(l, model);
   if (!rc) rc = load_added(l, json_get(l->j, JSON_ROOT, "added_tokens"));

@@ -9,7 +9,8 @@
  *   front.c       recognises what allows the fast way: scanner, word cache, model
  *   words.c       words → ids through a cache
  *   bpe.c         the model: one word → ids
- *   encode.c      the whole way from text to ids;  decode.c  the whole way back
+ *   encode.c      the whole way from text to ids
+ *   decoder.c     the file's decoder: token strings → text;  decode.c  the whole way back
  *
  *   classes.c     letter, number, space, word: as the reference sees characters
  *   bytes.c       the byte-level alphabet: byte ↔ printable character
@@ -163,6 +164,29 @@ const char *vocab_string(const struct vocab *v, uint32_t id, size_t *n); /* NULL
 /* Once all tokens are in: what each decodes to. */
 int vocab_finish(struct vocab *v, bool byte_level, struct err *err);
 
+/* ---- decoder.c ---- a chain of steps, never changed once loaded */
+
+struct decoder;
+/* null: *out is NULL, which joins tokens with spaces. ERR_UNSUPPORTED names the type. */
+int decoder_load(struct decoder **out, const struct json *j, json_id section, struct err *err);
+void decoder_free(struct decoder *d);
+bool decoder_bytes(const struct decoder *d); /* its first step is ByteLevel */
+bool decoder_plain(const struct decoder *d); /* it is the ByteLevel and nothing else */
+
+/* One run of it; of one thread at a time. raw: what is not UTF-8 stays. inner: no token is the
+ * first. */
+struct decoding;
+int decoding_new(struct decoding **out, const struct decoder *d, bool raw, bool inner,
+                 struct err *err);
+void decoding_free(struct decoding *r);
+/* A token: its string in the file, and its bytes for decoder_bytes. Appends what is certain. */
+int decoding_add(struct decoding *r, const char *token, size_t n, const char *bytes, size_t bytes_n,
+                 struct buf *out, struct err *err);
+/* Appends the rest; the run may then be used for another text. */
+int decoding_end(struct decoding *r, struct buf *out, struct err *err);
+
+int byte_token(const char *s, size_t n); /* "<0x4F>" → 0x4F; −1: not of this form */
+
 /* ---- added.c ---- */
 
 struct added {
@@ -292,7 +316,7 @@ struct tokenizer {
   struct front front;
   scan_word *scan;
   bool add_prefix_space;
-  bool byte_decoder;            /* false: no decoder; token strings joined by spaces */
+  struct decoder *decoder;      /* NULL: token strings joined by spaces */
   struct tokens head, tail;     /* ids that the post-processor puts before and after */
   struct buf section[SECTIONS]; /* their JSON, for saving */
 };

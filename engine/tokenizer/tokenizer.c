@@ -3,6 +3,7 @@
 #include "tokenizer/tokenizer.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "tokenizer/parts.h"
@@ -12,13 +13,36 @@ int tokenizer_new(struct tokenizer **out, struct err *err) {
   *out = t;
   if (!t) return err_nomem(err, sizeof *t, "tokenizer");
   t->scan = scan_gpt2;
-  t->byte_decoder = true;
   t->bpe.unk = TOKENIZER_NONE;
   return 0;
 }
 
+/* What each token decodes to, where that is not its string. */
+static int decode_each(struct tokenizer *t, struct err *err) {
+  struct vocab *v = &t->vocab;
+  struct decoding *run;
+  struct buf out;
+  buf_init(&out);
+  int rc = decoding_new(&run, t->decoder, true, true, err);
+  for (size_t id = 0; id < v->size && !rc; id++) {
+    if (v->len[id] == TOKENIZER_NONE) continue;
+    const char *s = v->blob.data + v->at[id];
+    buf_reset(&out);
+    rc = decoding_add(run, s, v->len[id], "", 0, &out, err);
+    if (!rc) rc = decoding_end(run, &out, err);
+    if (rc || (out.len == v->len[id] && !memcmp(out.data, s, out.len))) continue;
+    v->bytes_at[id] = v->blob.len;
+    v->bytes_len[id] = (uint32_t)out.len;
+    buf_add(&v->blob, out.data ? out.data : "", out.len);
+  }
+  decoding_free(run);
+  buf_clear(&out);
+  return rc ? rc : buf_check(&v->blob, "vocabulary", err);
+}
+
 int tokenizer_finish(struct tokenizer *t, struct err *err) {
-  int rc = vocab_finish(&t->vocab, t->byte_decoder, err);
+  int rc = vocab_finish(&t->vocab, decoder_bytes(t->decoder), err);
+  if (!rc && t->decoder && !decoder_bytes(t->decoder)) rc = decode_each(t, err);
   /* the strings have moved for the last time: added tokens may point to them now */
   for (size_t i = 0; i < t->added.count && !rc; i++) {
     struct tokenizer_added *token = &t->added.list[i];
@@ -36,6 +60,7 @@ void tokenizer_free(struct tokenizer *t) {
   bpe_clear(&t->bpe);
   tokens_clear(&t->head);
   tokens_clear(&t->tail);
+  decoder_free(t->decoder);
   for (int i = 0; i < SECTIONS; i++) buf_clear(&t->section[i]);
   mem_free(t);
 }

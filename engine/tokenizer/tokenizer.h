@@ -85,8 +85,9 @@ void tokenizer_work_free(struct tokenizer_work *work);
 
 enum { TOKENIZER_SKIP_SPECIAL = 1 };
 
-/* Appends the text of the ids. Ids without a token are left out, bytes that are not UTF-8 become
- * U+FFFD, one per maximal malformed part. */
+/* Appends the text of the ids. Ids without a token are left out. Bytes that are not UTF-8 become
+ * U+FFFD: one per maximal malformed part with the byte level, one per byte of the whole run of byte
+ * tokens with byte fallback. */
 int tokenizer_decode(const struct tokenizer *t, const uint32_t *ids, size_t n, int flags,
                      struct buf *out, struct err *err);
 
@@ -95,16 +96,17 @@ int tokenizer_decode_bytes(const struct tokenizer *t, const uint32_t *ids, size_
                            struct buf *out, struct err *err);
 
 /* Decoding token by token, for text that is shown while it is generated: what cannot yet be told
- * to be whole characters waits. The concatenation of all pieces, tokenizer_stream_end's included,
- * equals tokenizer_decode of all ids. Plain data; init with {0}. */
+ * to be whole characters, or whole runs of byte tokens, waits. The concatenation of all pieces,
+ * tokenizer_stream_end's included, equals tokenizer_decode of all ids. Init with {0}; after the end
+ * it may be used again; clear frees. */
+struct decoding;
 struct tokenizer_stream {
-  char held[4]; /* the beginning of a character */
-  unsigned count;
-  bool begun;
+  struct decoding *run; /* made at the first token */
 };
 int tokenizer_stream_add(const struct tokenizer *t, struct tokenizer_stream *s, uint32_t id,
                          int flags, struct buf *out, struct err *err);
 int tokenizer_stream_end(struct tokenizer_stream *s, struct buf *out, struct err *err);
+void tokenizer_stream_clear(struct tokenizer_stream *s);
 
 /* ---- looking up ---- */
 
@@ -116,7 +118,7 @@ size_t tokenizer_entries(const struct tokenizer *t); /* ids that have a token */
 uint32_t tokenizer_id(const struct tokenizer *t, const char *token, size_t n);
 /* The string of the file, not zero-terminated, valid as long as t; NULL when there is none. */
 const char *tokenizer_token(const struct tokenizer *t, uint32_t id, size_t *n);
-/* What the token decodes to. */
+/* The bytes the token stands for in the middle of a text; " the" for Llama's "▁the". */
 const char *tokenizer_bytes(const struct tokenizer *t, uint32_t id, size_t *n);
 
 /* Added tokens, in order of their ids. */

@@ -23,6 +23,7 @@ static void use(const struct tokenizer *t, const char *text, size_t n) {
     if (tokenizer_stream_add(t, &s, ts.ids[i], 0, &streamed, NULL)) abort();
   }
   if (tokenizer_stream_end(&s, &streamed, NULL)) abort();
+  tokenizer_stream_clear(&s);
   if (tokenizer_decode(t, ts.ids, ts.count, 0, &out, NULL)) abort();
   if (out.len != streamed.len || (out.len && memcmp(out.data, streamed.data, out.len))) abort();
   buf_clear(&out), buf_clear(&streamed);
