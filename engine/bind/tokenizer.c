@@ -14,6 +14,7 @@
 #define TOKENIZER_NAME "lathe.tokenizer"
 #define TRAIN_NAME     "lathe.tokenizer.train"
 #define TOKENS_NAME    "lathe.tokens"
+#define STREAM_NAME    "lathe.tokenizer.stream"
 
 struct box {
   struct tokenizer *t;
@@ -235,6 +236,12 @@ struct stream {
   int flags;
 };
 
+static int stream_close(lua_State *L) {
+  struct stream *s = luaL_checkudata(L, 1, STREAM_NAME);
+  tokenizer_stream_clear(&s->s);
+  return 0;
+}
+
 /* The function that tokenizer:stream returns; upvalues: tokenizer, stream. */
 static int l_stream_step(lua_State *L) {
   struct box *b = lua_touserdata(L, lua_upvalueindex(1));
@@ -263,8 +270,8 @@ static int l_stream(lua_State *L) {
   bind_options(L, 2, known);
   int flags = bind_opt_boolean(L, 2, "skip_special", false) ? TOKENIZER_SKIP_SPECIAL : 0;
   lua_pushvalue(L, 1);
-  struct stream *s = lua_newuserdatauv(L, sizeof *s, 0);
-  *s = (struct stream){.flags = flags};
+  struct stream *s = bind_new(L, sizeof *s, STREAM_NAME);
+  s->flags = flags;
   lua_pushcclosure(L, l_stream_step, 2);
   return 1;
 }
@@ -585,11 +592,14 @@ int luaopen_engine_tokenizer(lua_State *L) {
   static const luaL_Reg train_meta[] = {
       {"__gc", training_close}, {"__close", training_close}, {NULL, NULL}};
   static const luaL_Reg tokens_meta[] = {{"__gc", tokens_gc}, {"__close", tokens_gc}, {NULL, NULL}};
+  static const luaL_Reg stream_meta[] = {
+      {"__gc", stream_close}, {"__close", stream_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
       {"load", l_load}, {"parse", l_parse}, {"train", l_train}, {NULL, NULL}};
   bind_metatable(L, TOKENIZER_NAME, methods, meta);
   bind_metatable(L, TRAIN_NAME, none, train_meta);
   bind_metatable(L, TOKENS_NAME, none, tokens_meta);
+  bind_metatable(L, STREAM_NAME, none, stream_meta);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -75,8 +75,9 @@ static int load_strip(struct step *s, const struct json *j, json_id v, struct er
   int rc = load_string(j, v, "content", &s->what, err);
   if (rc) return rc;
   if (!one_character(&s->what)) return wrong(j, v, "Strip takes one character", err);
-  if (!json_int(j, json_get(j, v, "start"), &start) || !json_int(j, json_get(j, v, "stop"), &stop) ||
-      start < 0 || stop < 0 || start > CUT_MAX || stop > CUT_MAX)
+  if (!json_int(j, json_get(j, v, "start"), &start) ||
+      !json_int(j, json_get(j, v, "stop"), &stop) || start < 0 || stop < 0 || start > CUT_MAX ||
+      stop > CUT_MAX)
     return wrong(j, v, "Strip needs \"start\" and \"stop\", numbers of characters", err);
   s->start = (size_t)start;
   s->stop = (size_t)stop;
@@ -90,7 +91,8 @@ static int load_replace(struct step *s, const struct json *j, json_id v, struct 
   int rc = load_string(j, v, "content", &s->with, err);
   if (!rc) rc = load_string(j, pattern, regex ? "Regex" : "String", &s->what, err);
   if (rc || (!regex && s->what.len)) return rc;
-  return err_set(err, ERR_UNSUPPORTED, "decoder Replace with a regular expression is not supported yet");
+  return err_set(err, ERR_UNSUPPORTED,
+                 "decoder Replace with a regular expression is not supported yet");
 }
 
 /* prepend_scheme, or the add_prefix_space of older files. */
@@ -124,7 +126,8 @@ static int load_step(struct step *s, const struct json *j, json_id v, struct err
   if (json_is(j, type, "Strip")) return s->kind = STRIP, load_strip(s, j, v, err);
   if (json_is(j, type, "Replace")) return s->kind = REPLACE, load_replace(s, j, v, err);
   if (json_is(j, type, "Metaspace")) return s->kind = METASPACE, load_metaspace(s, j, v, err);
-  if (json_is(j, type, "BPEDecoder")) return s->kind = SUFFIX, load_string(j, v, "suffix", &s->what, err);
+  if (json_is(j, type, "BPEDecoder"))
+    return s->kind = SUFFIX, load_string(j, v, "suffix", &s->what, err);
   if (json_is(j, type, "WordPiece")) {
     s->kind = WORDPIECE;
     json_bool(j, json_get(j, v, "cleanup"), &s->flag);
@@ -134,16 +137,19 @@ static int load_step(struct step *s, const struct json *j, json_id v, struct err
   struct buf name;
   buf_init(&name);
   json_string_add(j, type, &name);
-  int rc = err_set(err, ERR_UNSUPPORTED, "decoder %s is not supported", name.data ? name.data : "?");
+  int rc =
+      err_set(err, ERR_UNSUPPORTED, "decoder %s is not supported", name.data ? name.data : "?");
   buf_clear(&name);
   return rc;
 }
 
 static int load_steps(struct decoder *d, const struct json *j, json_id v, int depth,
                       struct err *err) {
-  if (depth > DEPTH_MAX) return err_set(err, ERR_LIMIT, "decoder: a Sequence inside too many others");
+  if (depth > DEPTH_MAX)
+    return err_set(err, ERR_LIMIT, "decoder: a Sequence inside too many others");
   if (json_is(j, json_get(j, v, "type"), "Sequence")) return load_sequence(d, j, v, depth, err);
-  if (d->count == STEPS_MAX) return err_set(err, ERR_LIMIT, "decoder: more than %d steps", STEPS_MAX);
+  if (d->count == STEPS_MAX)
+    return err_set(err, ERR_LIMIT, "decoder: more than %d steps", STEPS_MAX);
   return load_step(&d->steps[d->count++], j, v, err);
 }
 
@@ -234,16 +240,19 @@ static void bytes_flush(struct decoding *r, size_t i, size_t wait) {
   b->len = wait;
 }
 
-static void bytes_add(struct decoding *r, size_t i, const char *s, size_t n) {
+static void bytes_go_on(struct decoding *r, size_t i) {
   struct buf *b = &r->stages[i].more;
-  buf_add(b, s, n);
   bytes_flush(r, i, r->raw || !b->len ? 0 : unfinished(b->data, b->len));
 }
 
 static void byte_level_end(struct decoding *r, size_t i) {
   struct stage *g = &r->stages[i];
-  size_t n = g->held.len ? bytes_decode(g->held.data, g->held.len, g->held.data) : 0;
-  bytes_add(r, i, g->held.data, n);
+  if (buf_reserve(&g->more, g->held.len + 1)) {
+    r->rc = err_nomem(r->err, g->held.len, "decoded text");
+    return;
+  }
+  g->more.len += bytes_decode(g->held.data, g->held.len, g->more.data + g->more.len);
+  bytes_go_on(r, i);
 }
 
 static int hex(char c) {
@@ -294,7 +303,8 @@ static void strip_put(struct decoding *r, size_t i, const char *s, size_t n) {
     break;
   }
   if (!n) return;
-  while ((tail + 1) * len <= n && tail < t->stop && !memcmp(s + n - (tail + 1) * len, c, len)) tail++;
+  while ((tail + 1) * len <= n && tail < t->stop && !memcmp(s + n - (tail + 1) * len, c, len))
+    tail++;
   if (tail * len == n) { /* nothing else: what waits grows, and what is too much goes on */
     for (g->waiting += tail; g->waiting > t->stop; g->waiting--) put(r, i + 1, c, len);
     return;
@@ -315,7 +325,8 @@ static size_t replace_string(struct decoding *r, size_t i, const char *s, size_t
     n -= (size_t)(at - s) + len;
     s = at + len;
   }
-  for (keep = n < len ? n : len - 1; keep && memcmp(s + n - keep, what, keep); keep--) {}
+  for (keep = n < len ? n : len - 1; keep && memcmp(s + n - keep, what, keep); keep--) {
+  }
   if (n > keep) put(r, i + 1, s, n - keep);
   return keep;
 }
@@ -399,8 +410,9 @@ static void suffix_end(struct decoding *r, size_t i) {
 /* The clean-up of WordPiece, one rule after the other over the whole token. */
 static void clean_up(struct buf *b) {
   static const char *const rules[][2] = {
-      {" .", "."},     {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},  {" n't", "n't"},
-      {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+      {" .", "."},   {" ?", "?"},     {" !", "!"},     {" ,", ","},
+      {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
+      {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
   };
   for (size_t k = 0; k < sizeof rules / sizeof *rules; k++) {
     size_t len = strlen(rules[k][0]), with = strlen(rules[k][1]), to = 0;
@@ -464,19 +476,31 @@ static void end(struct decoding *r, size_t i) {
   if ((r->rc = buf_check(&g->held, "decoded text", r->err))) return;
   if (!g->held.data) buf_add(&g->held, "", 0);
   switch (t->kind) {
-  case BYTE_LEVEL: byte_level_end(r, i); break;
-  case BYTE_FALLBACK: byte_fallback_end(r, i); break;
-  case FUSE: return;
-  case STRIP: g->inside = false; break;
+  case BYTE_LEVEL:
+    byte_level_end(r, i);
+    break;
+  case BYTE_FALLBACK:
+    byte_fallback_end(r, i);
+    break;
+  case FUSE:
+    return;
+  case STRIP:
+    g->inside = false;
+    break;
   case REPLACE:
     if (t->pattern)
       replace_matches(r, i, g->held.data, g->held.len);
     else
       put(r, i + 1, g->held.data, g->held.len);
     break;
-  case METASPACE: break;
-  case SUFFIX: suffix_end(r, i); break;
-  case WORDPIECE: wordpiece_end(r, i); break;
+  case METASPACE:
+    break;
+  case SUFFIX:
+    suffix_end(r, i);
+    break;
+  case WORDPIECE:
+    wordpiece_end(r, i);
+    break;
   }
   buf_reset(&g->held);
   if (t->kind == STRIP || t->kind == REPLACE || t->kind == METASPACE) end(r, i + 1);
@@ -492,12 +516,17 @@ static void finish(struct decoding *r, size_t i) {
       bytes_flush(r, i, 0);
       end(r, i + 1);
       break;
-    case FUSE: end(r, i + 1); break;
-    case BYTE_FALLBACK: run_flush(r, i); break;
+    case FUSE:
+      end(r, i + 1);
+      break;
+    case BYTE_FALLBACK:
+      run_flush(r, i);
+      break;
     case SUFFIX:
       if (g->count) suffix_give(r, i, " ", r->inner);
       break;
-    default: break;
+    default:
+      break;
     }
   }
 }
@@ -536,10 +565,12 @@ int decoding_add(struct decoding *r, const char *token, size_t n, const char *by
   r->err = err;
   if (!r->d && r->begun && !r->inner) buf_addc(out, ' ');
   r->begun = true;
-  if (decoder_bytes(r->d))
-    bytes_add(r, 0, bytes, bytes_n);
-  else
+  if (decoder_bytes(r->d)) {
+    buf_add(&r->stages[0].more, bytes, bytes_n);
+    bytes_go_on(r, 0);
+  } else {
     give(r, 0, token, n);
+  }
   return decoding_check(r);
 }
 

@@ -102,88 +102,6 @@ static int load_added(struct loader *l, json_id list) {
   return rc ? err_prefix(l->err, "added_tokens") : 0;
 }
 
-/* ---- the other sections ---- */
-
-static int load_normalizer(struct loader *l, json_id v) {
-  return loader_absent(l->j, v) ? 0 : loader_unsupported(l, "normalizer", loader_type(l, v));
-}
-
-/* A Sequence of one is that one. */
-static json_id unwrap(const struct json *j, json_id v, const char *list) {
-  for (int depth = 0; depth < 8 && json_is(j, json_get(j, v, "type"), "Sequence"); depth++) {
-    json_id inner = json_get(j, v, list);
-    if (json_count(j, inner) != 1) break;
-    v = json_at(j, inner, 0);
-  }
-  return v;
-}
-
-static int load_pre_tokenizer(struct loader *l, json_id v) {
-  const struct json *j = l->j;
-  v = unwrap(j, v, "pretokenizers");
-  if (loader_absent(j, v))
-    return loader_unsupported(l, "pre_tokenizer", "null (without the byte level)");
-  if (json_is(j, json_get(j, v, "type"), "Split"))
-    return loader_unsupported(l, "pre_tokenizer", "Split with this pattern");
-  if (json_is(j, json_get(j, v, "type"), "Sequence")) {
-    json_id first = json_at(j, json_get(j, v, "pretokenizers"), 0);
-    const char *type = loader_type(l, first);
-    return err_set(l->err, ERR_UNSUPPORTED, "pre_tokenizer Sequence of %s%s … is not supported yet",
-                   type, strcmp(type, "Split") ? "" : " with this pattern");
-  }
-  if (!json_is(j, json_get(j, v, "type"), "ByteLevel"))
-    return loader_unsupported(l, "pre_tokenizer", loader_type(l, v));
-  l->t->add_prefix_space = loader_flag(j, v, "add_prefix_space", true);
-  l->t->scan = loader_flag(j, v, "use_regex", true) ? scan_gpt2 : scan_all;
-  return 0;
-}
-
-/* One piece of a template: {"SpecialToken": {"id": name}} or {"Sequence": {"id": "A"}}. */
-static int load_template_piece(struct loader *l, json_id template, json_id piece, bool *seen) {
-  const struct json *j = l->j;
-  json_id special = json_get(j, piece, "SpecialToken"), sequence = json_get(j, piece, "Sequence");
-  if (sequence != JSON_NONE) {
-    if (*seen || !json_is(j, json_get(j, sequence, "id"), "A"))
-      return loader_unsupported(l, "post_processor", "TemplateProcessing with this template");
-    *seen = true;
-    return 0;
-  }
-  size_t n;
-  int rc = 0;
-  const char *name = loader_text(l, json_get(j, special, "id"), &n, &rc);
-  if (!name) return rc;
-  json_id ids = json_get(j, json_getn(j, json_get(j, template, "special_tokens"), name, n), "ids");
-  struct json_iter it = json_iter(j, ids);
-  struct tokens *to = *seen ? &l->t->tail : &l->t->head;
-  if (!json_count(j, ids)) return loader_wrong(l, piece, "the template names a token without ids");
-  while (!rc && json_each(&it)) {
-    uint32_t id;
-    if ((rc = loader_id(l, it.value, &id)) || (rc = tokens_reserve(to, 1, false, l->err))) break;
-    to->ids[to->count++] = id;
-  }
-  return rc;
-}
-
-static int load_post_processor(struct loader *l, json_id v, int depth) {
-  const struct json *j = l->j;
-  json_id type = json_get(j, v, "type");
-  int rc = 0;
-  if (loader_absent(j, v) || json_is(j, type, "ByteLevel")) return 0;
-  if (json_is(j, type, "Sequence") && depth < 4) {
-    struct json_iter it = json_iter(j, json_get(j, v, "processors"));
-    while (!rc && json_each(&it)) rc = load_post_processor(l, it.value, depth + 1);
-    return rc;
-  }
-  if (!json_is(j, type, "TemplateProcessing") || l->t->head.count || l->t->tail.count)
-    return loader_unsupported(l, "post_processor", loader_type(l, v));
-  bool seen = false;
-  struct json_iter it = json_iter(j, json_get(j, v, "single"));
-  while (!rc && json_each(&it)) rc = load_template_piece(l, v, it.value, &seen);
-  if (!rc && !seen)
-    rc = loader_unsupported(l, "post_processor", "TemplateProcessing without a sequence");
-  return rc;
-}
-
 static int keep_section(struct loader *l, int which, json_id v) {
   struct buf *b = &l->t->section[which];
   if (loader_absent(l->j, v)) return 0;
@@ -194,27 +112,21 @@ static int keep_section(struct loader *l, int which, json_id v) {
 /* ---- the whole ---- */
 
 static int load_all(struct loader *l) {
-  static const char *const names[SECTIONS] = {"normalizer", "pre_tokenizer", "post_processor",
-                                              "decoder"};
   json_id at[SECTIONS];
   int rc = 0;
   if (json_kind(l->j, JSON_ROOT) != JSON_OBJECT)
     return err_set(l->err, ERR_FORMAT, "a tokenizer.json is an object, this is %s",
                    json_kind_name(json_kind(l->j, JSON_ROOT)));
   for (int i = 0; i < SECTIONS && !rc; i++) {
-    at[i] = json_get(l->j, JSON_ROOT, names[i]);
+    at[i] = json_get(l->j, JSON_ROOT, section_names[i]);
     rc = keep_section(l, i, at[i]);
   }
   json_id model = json_get(l->j, JSON_ROOT, "model");
   if (!rc && json_kind(l->j, model) != JSON_OBJECT)
     rc = err_set(l->err, ERR_FORMAT, "no \"model\": this is not a tokenizer.json");
-  if (!rc) rc = load_normalizer(l, at[SECTION_NORMALIZER]);
-  if (!rc) rc = load_pre_tokenizer(l, at[SECTION_PRE_TOKENIZER]);
-  if (!rc) rc = decoder_load(&l->t->decoder, l->j, at[SECTION_DECODER], l->err);
-  if (!rc) rc = load_post_processor(l, at[SECTION_POST_PROCESSOR], 0);
   if (!rc) rc = loader_model(l, model);
   if (!rc) rc = load_added(l, json_get(l->j, JSON_ROOT, "added_tokens"));
-  return rc ? rc : tokenizer_finish(l->t, l->err);
+  return rc ? rc : tokenizer_finish_from(l->t, l->j, at, l->err);
 }
 
 int tokenizer_load(struct tokenizer **out, const char *json, size_t n, struct err *err) {

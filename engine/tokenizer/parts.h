@@ -17,6 +17,7 @@
  *   vocab.c       token strings ↔ ids
  *   load.c        tokenizer.json → struct tokenizer;  save.c  the other way
  *   load_model.c  the model in it: vocabulary and merges
+ *   sections.c    what is around the model: post-processor, truncation, padding, and the others
  *   train.c       texts → struct tokenizer
  */
 #ifndef LATHE_TOKENIZER_PARTS_H
@@ -306,8 +307,16 @@ int front_words(const struct tokenizer *t, struct tokenizer_work *w, const char 
 
 /* ---- the whole ---- */
 
-enum { SECTION_NORMALIZER, SECTION_PRE_TOKENIZER, SECTION_POST_PROCESSOR, SECTION_DECODER };
-enum { SECTIONS = 4 };
+enum {
+  SECTION_NORMALIZER,
+  SECTION_PRE_TOKENIZER,
+  SECTION_POST_PROCESSOR,
+  SECTION_DECODER,
+  SECTION_TRUNCATION,
+  SECTION_PADDING
+};
+enum { SECTIONS = 6 };
+extern const char *const section_names[SECTIONS]; /* "normalizer" … */
 
 struct tokenizer {
   struct vocab vocab;
@@ -318,11 +327,21 @@ struct tokenizer {
   bool add_prefix_space;
   struct decoder *decoder;      /* NULL: token strings joined by spaces */
   struct tokens head, tail;     /* ids that the post-processor puts before and after */
-  struct buf section[SECTIONS]; /* their JSON, for saving */
+  struct buf section[SECTIONS]; /* their JSON; empty: null */
+  struct tokenizer_truncation truncation;
+  struct tokenizer_padding padding;
+  struct buf pad_token;
+  bool truncates, pads;
 };
 int tokenizer_new(struct tokenizer **out, struct err *err);
-/* Once vocabulary, added tokens and merges are in. */
+/* Once vocabulary, added tokens, merges and the sections' JSON are in. */
 int tokenizer_finish(struct tokenizer *t, struct err *err);
+/* The same when the sections stand in a parsed file (JSON_NONE: null). */
+int tokenizer_finish_from(struct tokenizer *t, const struct json *j, const json_id at[SECTIONS],
+                          struct err *err);
+/* sections.c: makes them ready for use. */
+int tokenizer_sections(struct tokenizer *t, const struct json *j, const json_id at[SECTIONS],
+                       struct err *err);
 
 /* Polling for cancellation every so many input bytes. */
 #define TOKENIZER_POLL ((size_t)256 << 10)

@@ -23,13 +23,11 @@ static void put_added(const struct tokenizer *t, struct buf *out) {
   if (t->added.count) buf_adds(out, "\n  ");
 }
 
-static void put_sections(const struct tokenizer *t, struct buf *out) {
-  static const char *const names[SECTIONS] = {"normalizer", "pre_tokenizer", "post_processor",
-                                              "decoder"};
-  for (int i = 0; i < SECTIONS; i++) {
-    const struct buf *b = &t->section[i];
-    buf_addf(out, "  \"%s\": %s,\n", names[i], b->len ? b->data : "null");
-  }
+static void put_section(const struct tokenizer *t, int i, struct buf *out) {
+  const struct buf *b = &t->section[i];
+  buf_addf(out, "  \"%s\": ", section_names[i]);
+  buf_adds(out, b->len ? b->data : "null");
+  buf_adds(out, ",\n");
 }
 
 static void put_token(const struct tokenizer *t, uint32_t id, struct buf *out) {
@@ -68,11 +66,13 @@ static void put_merges(const struct tokenizer *t, struct buf *out) {
 }
 
 int tokenizer_write(const struct tokenizer *t, struct buf *out, struct err *err) {
-  buf_adds(out, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n"
-                "  \"added_tokens\": [");
+  buf_adds(out, "{\n  \"version\": \"1.0\",\n");
+  put_section(t, SECTION_TRUNCATION, out);
+  put_section(t, SECTION_PADDING, out);
+  buf_adds(out, "  \"added_tokens\": [");
   put_added(t, out);
   buf_adds(out, "],\n");
-  put_sections(t, out);
+  for (int i = SECTION_NORMALIZER; i <= SECTION_DECODER; i++) put_section(t, i, out);
   buf_adds(out, "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n"
                 "    \"unk_token\": ");
   if (t->bpe.unk == TOKENIZER_NONE)

@@ -40,8 +40,10 @@ static int decode_each(struct tokenizer *t, struct err *err) {
   return rc ? rc : buf_check(&v->blob, "vocabulary", err);
 }
 
-int tokenizer_finish(struct tokenizer *t, struct err *err) {
-  int rc = vocab_finish(&t->vocab, decoder_bytes(t->decoder), err);
+int tokenizer_finish_from(struct tokenizer *t, const struct json *j, const json_id at[SECTIONS],
+                          struct err *err) {
+  int rc = tokenizer_sections(t, j, at, err);
+  if (!rc) rc = vocab_finish(&t->vocab, decoder_bytes(t->decoder), err);
   if (!rc && t->decoder && !decoder_bytes(t->decoder)) rc = decode_each(t, err);
   /* the strings have moved for the last time: added tokens may point to them now */
   for (size_t i = 0; i < t->added.count && !rc; i++) {
@@ -50,6 +52,25 @@ int tokenizer_finish(struct tokenizer *t, struct err *err) {
   }
   if (!rc) rc = added_finish(&t->added, err);
   if (!rc) rc = bpe_finish(&t->bpe, &t->vocab, err);
+  return rc;
+}
+
+int tokenizer_finish(struct tokenizer *t, struct err *err) {
+  struct json *j = NULL;
+  json_id at[SECTIONS];
+  struct buf text;
+  buf_init(&text);
+  for (int i = 0; i < SECTIONS; i++) {
+    buf_addf(&text, "%s\"%s\":", i ? "," : "{", section_names[i]);
+    buf_adds(&text, t->section[i].len ? t->section[i].data : "null");
+  }
+  buf_addc(&text, '}');
+  int rc = buf_check(&text, "tokenizer", err);
+  if (!rc) rc = json_parse(&j, text.data, text.len, NULL, err);
+  for (int i = 0; i < SECTIONS && !rc; i++) at[i] = json_get(j, JSON_ROOT, section_names[i]);
+  if (!rc) rc = tokenizer_finish_from(t, j, at, err);
+  json_free(j);
+  buf_clear(&text);
   return rc;
 }
 
@@ -62,7 +83,18 @@ void tokenizer_free(struct tokenizer *t) {
   tokens_clear(&t->tail);
   decoder_free(t->decoder);
   for (int i = 0; i < SECTIONS; i++) buf_clear(&t->section[i]);
+  buf_clear(&t->pad_token);
   mem_free(t);
+}
+
+bool tokenizer_truncation(const struct tokenizer *t, struct tokenizer_truncation *out) {
+  *out = t->truncation;
+  return t->truncates;
+}
+
+bool tokenizer_padding(const struct tokenizer *t, struct tokenizer_padding *out) {
+  *out = t->padding;
+  return t->pads;
 }
 
 size_t tokenizer_size(const struct tokenizer *t) {

@@ -42,8 +42,7 @@ int tokenizer_load(struct tokenizer **out, const char *json, size_t n, struct er
 int tokenizer_load_file(struct tokenizer **out, const char *path, struct err *err);
 void tokenizer_free(struct tokenizer *t);
 
-/* A complete tokenizer.json, appended; the file is replaced atomically. Truncation and padding are
- * written as null whatever was loaded: Lathe never cuts or pads silently. */
+/* A complete tokenizer.json, appended; the file is replaced atomically. */
 int tokenizer_write(const struct tokenizer *t, struct buf *json, struct err *err);
 int tokenizer_save(const struct tokenizer *t, const char *path, struct err *err);
 
@@ -80,6 +79,27 @@ int tokenizer_count(const struct tokenizer *t, struct tokenizer_work *work, cons
 /* A work belongs to the tokenizer it was made for (with another one: ERR_MISUSE). */
 int tokenizer_work_new(struct tokenizer_work **out, const struct tokenizer *t, struct err *err);
 void tokenizer_work_free(struct tokenizer_work *work);
+
+/* ---- truncation and padding ---- */
+
+/* What the file says about them. They are read, checked and saved again, but encoding never cuts
+ * and never pads: a text that is cut silently is a mistake nobody sees. */
+struct tokenizer_truncation {
+  size_t max_length, stride;
+  const char *strategy; /* "LongestFirst", "OnlyFirst", "OnlySecond" */
+  bool left;            /* what is cut off: the beginning */
+};
+struct tokenizer_padding {
+  size_t fixed;       /* length to pad to; 0: that of the longest of the batch */
+  size_t multiple_of; /* 0: any length */
+  uint32_t id, type_id;
+  const char *token; /* token_n bytes, valid as long as the tokenizer */
+  size_t token_n;
+  bool left; /* where padding goes: the beginning */
+};
+/* False: the file says null. */
+bool tokenizer_truncation(const struct tokenizer *t, struct tokenizer_truncation *out);
+bool tokenizer_padding(const struct tokenizer *t, struct tokenizer_padding *out);
 
 /* ---- decoding ---- */
 
