@@ -129,27 +129,52 @@ static int l_encode(lua_State *L) {
   return flags & TOKENIZER_SPANS ? 2 : 1;
 }
 
+/* n values as little-endian 32-bit integers. */
+static void push_packed(lua_State *L, const uint32_t *values, size_t n) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  lua_pushlstring(L, n ? (const char *)values : "", n * sizeof *values);
+#else
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (size_t i = 0; i < n; i++) {
+    uint32_t v = __builtin_bswap32(values[i]);
+    luaL_addlstring(&b, (const char *)&v, sizeof v);
+  }
+  luaL_pushresult(&b);
+#endif
+}
+
+/* start, end of each token; a text is shorter than 4 GiB. The spans' own memory is reused: an entry
+ * is read before the half as long one is written at or before its place. */
+static void push_packed_spans(lua_State *L, struct tokens *ts) {
+  uint32_t *flat = (uint32_t *)(void *)ts->spans;
+  for (size_t i = 0; i < ts->count; i++) {
+    struct token_span s = ts->spans[i];
+    flat[2 * i] = (uint32_t)s.start;
+    flat[2 * i + 1] = (uint32_t)s.end;
+  }
+  push_packed(L, flat, 2 * ts->count);
+}
+
 /*** The token ids of a text as a string of little-endian 32-bit integers: for data sets.
 -- @function tokenizer:encode_packed
 -- @param text string
--- @param options table: as in encode, without offsets
+-- @param options table: as in encode
 -- @return string: 4 bytes an id
+-- @return string: with offsets=true, 8 bytes an id: start and stop
 -- @example #tok:encode_packed("Hello world") // 4 */
 static int l_encode_packed(lua_State *L) {
   struct box *b = check_box(L);
   size_t n;
   const char *text = luaL_checklstring(L, 2, &n);
   int flags = encode_flags(L, 3);
-  luaL_argcheck(L, !(flags & TOKENIZER_SPANS), 3, "offsets are given by encode");
   struct tokens *ts = new_tokens(L);
   struct err err;
   if (tokenizer_encode(b->t, b->work, text, n, flags, ts, &err)) return bind_fail(L, &err);
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-  for (size_t i = 0; i < ts->count; i++) ts->ids[i] = __builtin_bswap32(ts->ids[i]);
-#endif
-  lua_pushlstring(L, ts->ids ? (const char *)ts->ids : "", ts->count * sizeof *ts->ids);
+  push_packed(L, ts->ids, ts->count);
+  if (flags & TOKENIZER_SPANS) push_packed_spans(L, ts);
   tokens_clear(ts);
-  return 1;
+  return flags & TOKENIZER_SPANS ? 2 : 1;
 }
 
 /*** The number of tokens of a text.

@@ -96,6 +96,8 @@ test.case("packed ids, counts and plain text", function()
   local tok = little()
   test.equal(tok:encode_packed "<s></s>", "\0\0\0\0\1\0\0\0")
   test.equal(tok:decode(tok:encode_packed "low <s>"), "low <s>")
+  test.equal({ tok:encode_packed("<s> low", { offsets = true }) },
+    { "\0\0\0\0\4\1\0\0", ("<I4I4I4I4"):pack(0, 3, 3, 7) })
   test.equal(tok:decode(tok:encode "low <s>", { skip_special = true }), "low ")
   test.equal(tok:decode(1), "</s>")
   test.equal(tok:decode { 999999, 1 }, "</s>")
