@@ -4,7 +4,8 @@
  *   added.c       added tokens inside a text, cut out before anything else
  *   normalize.c   the file's normalizer: text → text, with where each byte came from
  *   pretokenize.c the file's pre-tokenizer in general: text → words
- *   pattern.c     regular expressions as the reference reads them (on PCRE2)
+ *   pattern.c     regular expressions as the reference reads them (on PCRE2); syntax.c their
+ *                 syntax, charset.c sets of characters and what the reference knows about each
  *   scan.c        the same for the known patterns, by hand: where words end
  *   front.c       recognises what allows the fast way: scanner, word cache, model
  *   words.c       words → ids through a cache
@@ -108,8 +109,32 @@ struct pattern;
 int pattern_new(struct pattern **out, const char *regex, size_t n, struct err *err);
 int pattern_literal(struct pattern **out, const char *string, size_t n, struct err *err);
 void pattern_free(struct pattern *p);
-/* The first match at or after `at`: *found and [*from, *to). Look-behind sees what stands before
- * `at`. ERR_LIMIT: the pattern backtracks without end. Any number of threads at once. */
+/* The matches in a text, one after the other, as the reference walks through them: the first empty
+ * match after one that is not is passed over. A byte that is not UTF-8 is a character of its own, in
+ * every negated class and in no other. ERR_LIMIT: the pattern backtracks without end.
+ *
+ *   struct matches m = {0};
+ *   for (matches_begin(&m, p, s, n, err); !matches_next(&m, &found, &from, &to, err) && found;) …
+ *   matches_clear(&m);                        may begin again with another text before that
+ *
+ * A pattern may be used by any number of threads at once, each with its own struct matches. */
+struct matches {
+  const struct pattern *p;
+  const char *s;
+  size_t n;
+  void *data;              /* PCRE2's */
+  struct buf kinds;        /* the text as pattern.c sees it */
+  size_t at;               /* where the next search begins, in kinds */
+  size_t kind_at, byte_at; /* a place in both texts, behind all later ones */
+  bool plain;              /* kinds and bytes have the same positions */
+  bool skip, over;
+};
+int matches_begin(struct matches *m, const struct pattern *p, const char *s, size_t n,
+                  struct err *err);
+int matches_next(struct matches *m, bool *found, size_t *from, size_t *to, struct err *err);
+void matches_clear(struct matches *m);
+/* The first match at or after the byte `at`: *found and [*from, *to). Look-behind sees what stands
+ * before. Reads the whole text each time, so a loop over a text takes struct matches. */
 int pattern_find(const struct pattern *p, const char *s, size_t n, size_t at, bool *found,
                  size_t *from, size_t *to, struct err *err);
 
@@ -221,7 +246,7 @@ struct bpe {
   uint32_t unk;           /* TOKENIZER_NONE: missing bytes are dropped */
   uint32_t fallback[256]; /* of "<0xXX>"; TOKENIZER_NONE: none, or no byte_fallback */
   bool fuse_unk, ignore_merges, byte_fallback;
-  bool complete; /* no byte is missing: a word's tokens lie end to end */
+  bool complete;                   /* no byte is missing: a word's tokens lie end to end */
   uint32_t *left, *right, *result; /* per rank */
   size_t count, cap;
   struct bpe_pair {
