@@ -55,15 +55,17 @@ enum scan_kind {
   SCAN_CL100K,      /* letters with one character before them, at most three digits: Llama-3 too */
   SCAN_CL100K_TAIL, /* the same, spaces up to the end of the text being one word (tiktoken 0.7+) */
   SCAN_QWEN2,       /* the same as CL100K with digits one by one */
-  SCAN_O200K        /* CL100K that also parts fooBar into foo and Bar */
+  SCAN_O200K,       /* CL100K that also parts fooBar into foo and Bar */
+  SCAN_TEKKEN       /* O200K with digits one by one, without 's (Mistral Nemo) */
 };
 /* The ends of up to `max` ≥ 1 words, the first of which begins at *at < n, in order; each word is
  * at least a byte long. Moves *at to the last one. n < 4 GiB. Malformed bytes count as one character
  * each that is neither letter, number nor space. */
 size_t scan_words(enum scan_kind kind, const char *s, size_t n, size_t *at, uint32_t *ends,
                   size_t max);
-/* By a pattern's text in any of its published spellings; false: none of ours. */
-bool scan_recognise(const char *pattern, size_t n, enum scan_kind *kind);
+/* By a pattern's text in any of its published spellings; false: none of ours. tiktoken: as tiktoken
+ * reads it; otherwise as the reference does. */
+bool scan_recognise(const char *pattern, size_t n, bool tiktoken, enum scan_kind *kind);
 
 /* The end of the word that begins at `at` < n; always > at. */
 typedef size_t scan_word(const char *s, size_t n, size_t at);
