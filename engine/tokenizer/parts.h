@@ -66,6 +66,8 @@ size_t scan_words(enum scan_kind kind, const char *s, size_t n, size_t *at, uint
 /* By a pattern's text in any of its published spellings; false: none of ours. tiktoken: as tiktoken
  * reads it; otherwise as the reference does. */
 bool scan_recognise(const char *pattern, size_t n, bool tiktoken, enum scan_kind *kind);
+/* The first spelling; NULL for the kinds that are no pattern. */
+const char *scan_pattern(enum scan_kind kind);
 
 /* The end of the word that begins at `at` < n; always > at. */
 typedef size_t scan_word(const char *s, size_t n, size_t at);

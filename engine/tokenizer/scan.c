@@ -319,3 +319,9 @@ bool scan_recognise(const char *pattern, size_t n, bool tiktoken, enum scan_kind
   }
   return false;
 }
+
+const char *scan_pattern(enum scan_kind kind) {
+  for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
+    if (spellings[i].kind == kind) return spellings[i].pattern;
+  return NULL;
+}
