@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* The model: the bytes of one word, merged pair by pair, always the pair of lowest rank, leftmost
- * first, until no neighbours are in the table.
+/* The model: one word → ids. Its characters become symbols, the symbols are merged (bpe_merge.c).
  *
- *   "Ġlow" →  Ġ l o w  ─(l,o)→  Ġ lo w  ─(lo,w)→  Ġ low  ─(Ġ,low)→  Ġlow
+ *   bytes      each byte is its character of the byte-level alphabet     "é" → Ã ©
+ *   text       each character; with a prefix if it is not the first,     "ab" → a b</w>
+ *              with a suffix if it is the last
  *
- * Pairs are found in an open-addressing table. Short words keep their symbols in an array and look
- * for the lowest rank each time; long ones keep them in a list and the ranks in a heap whose stale
- * entries are recognised when they come up, so that a word of n bytes costs n log n.
+ * A character without a token becomes the tokens <0xXX> of its bytes if the file has byte_fallback
+ * and all of them, else the unknown token, else nothing. As in the reference, an unknown token
+ * waits until the next character with a token of its own (or the next unknown one, with which it is
+ * one token if fuse_unk), so that byte tokens between them come before it.
+ *
+ * Here are also the tables: of pairs (bpe.h), of pairs of bytes, of characters. All of them are flat
+ * arrays.
  */
-#include "tokenizer/parts.h"
+#include "tokenizer/bpe.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "base/cancel.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
-#define NO_RANK     UINT32_MAX
-#define NO_PLACE    UINT32_MAX
-#define SHORT_WORD  48 /* symbols merged without a heap */
-#define PAIR_FACTOR 0x9E3779B97F4A7C15u
+#define SHORT_WORD 64 /* symbols merged without lists */
+#define FAR_MAX    127u
+#define SPACE_MARK "\xE2\x96\x81"
 
 /* ---- the table of merges ---- */
 
@@ -28,68 +31,308 @@ void bpe_clear(struct bpe *b) {
   mem_free(b->left);
   mem_free(b->right);
   mem_free(b->result);
-  mem_free(b->pairs);
+  mem_free(b->slots);
+  mem_free(b->byte_rank);
+  mem_free(b->page_of);
+  mem_free(b->pages);
   memset(b, 0, sizeof *b);
 }
 
+int bpe_reserve(struct bpe *b, size_t merges, struct err *err) {
+  if (merges <= b->cap) return 0;
+  uint32_t *l = mem_rearray(b->left, merges, sizeof *l);
+  if (l) b->left = l;
+  uint32_t *r = mem_rearray(b->right, merges, sizeof *r);
+  if (r) b->right = r;
+  uint32_t *to = mem_rearray(b->result, merges, sizeof *to);
+  if (to) b->result = to;
+  if (!l || !r || !to) return err_nomem(err, merges * 12, "merges");
+  b->cap = merges;
+  return 0;
+}
+
 int bpe_add(struct bpe *b, uint32_t left, uint32_t right, uint32_t result, struct err *err) {
-  if (b->count == b->cap) {
-    size_t cap = b->cap ? b->cap * 2 : 1024;
-    uint32_t *l = mem_rearray(b->left, cap, sizeof *l);
-    if (l) b->left = l;
-    uint32_t *r = mem_rearray(b->right, cap, sizeof *r);
-    if (r) b->right = r;
-    uint32_t *to = mem_rearray(b->result, cap, sizeof *to);
-    if (to) b->result = to;
-    if (!l || !r || !to) return err_nomem(err, cap * 12, "merges");
-    b->cap = cap;
-  }
+  int rc = b->count < b->cap ? 0 : bpe_reserve(b, b->cap ? b->cap * 2 : 1024, err);
+  if (rc) return rc;
   b->left[b->count] = left;
   b->right[b->count] = right;
   b->result[b->count++] = result;
   return 0;
 }
 
-static uint64_t pair_key(uint32_t left, uint32_t right) {
-  return (uint64_t)left << 32 | right;
+static unsigned bits_for(size_t n) { /* n values */
+  unsigned bits = 1;
+  while ((uint64_t)1 << bits < n) bits++;
+  return bits;
 }
 
-static struct bpe_pair *pair_slot(const struct bpe *b, uint64_t key) {
-  uint64_t h = key * PAIR_FACTOR;
-  size_t i = (size_t)(h ^ h >> 32) & b->mask;
-  while (b->pairs[i].key != key && b->pairs[i].key != UINT64_MAX) i = (i + 1) & b->mask;
-  return &b->pairs[i];
+/* Half load at most, and a rest of at most 24 bits. */
+static unsigned slot_bits(const struct bpe *b) {
+  unsigned bits = bits_for(b->count * 2), key = b->id_bits * 2;
+  if (bits < 6) bits = 6;
+  if (key > 24 && bits < key - 24) bits = key - 24;
+  return bits < key ? bits : key;
 }
 
-static int bpe_bytes(struct bpe *b, const struct vocab *v) {
-  char s[2];
+static uint64_t next_factor(uint64_t *state) {
+  uint64_t z = *state += 0x9E3779B97F4A7C15u;
+  z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+  return (z ^ z >> 31) | 1;
+}
+
+/* False: some pair would be too far from home. */
+static bool fill_slots(struct bpe *b) {
+  size_t slots = b->slot_mask + 1;
+  memset(b->slots, 0xFF, slots * sizeof *b->slots);
+  b->farthest = 0;
+  for (size_t rank = 0; rank < b->count; rank++) {
+    uint64_t h = bpe_scramble(b, (uint64_t)b->left[rank] << b->id_bits | b->right[rank]);
+    size_t i = (size_t)(h >> b->rest_bits);
+    uint32_t want = (uint32_t)(h & b->rest_mask) << 8, far = 0;
+    if (rank + 16 < b->count) {
+      size_t ahead = rank + 16;
+      uint64_t g = bpe_scramble(b, (uint64_t)b->left[ahead] << b->id_bits | b->right[ahead]);
+      __builtin_prefetch(&b->slots[g >> b->rest_bits], 1);
+    }
+    while (b->slots[i].rank != BPE_NO_RANK && b->slots[i].check != (want | far)) {
+      i = (i + 1) & b->slot_mask;
+      if (++far > FAR_MAX) return false;
+    }
+    b->slots[i] = (struct bpe_slot){want | far, (uint32_t)rank}; /* a pair given twice: its last */
+    if (far > b->farthest) b->farthest = far;
+  }
+  return true;
+}
+
+static int make_slots(struct bpe *b, const struct vocab *v, struct err *err) {
+  uint64_t state = (uintptr_t)b ^ v->seed;
+  b->id_bits = bits_for(v->size);
+  unsigned bits = slot_bits(b);
+  for (int attempt = 0; attempt < 16; attempt++) {
+    /* an unlucky choice of numbers is rare; a table twice as large makes it rarer */
+    if (attempt >= 4 && bits < b->id_bits * 2) bits++;
+    b->key_mask = ((uint64_t)1 << b->id_bits * 2) - 1;
+    b->rest_bits = b->id_bits * 2 - bits;
+    b->rest_mask = ((uint64_t)1 << b->rest_bits) - 1;
+    b->slot_mask = ((size_t)1 << bits) - 1;
+    b->factor[0] = next_factor(&state);
+    b->factor[1] = next_factor(&state);
+    if (!attempt || attempt >= 4) {
+      mem_free(b->slots);
+      b->slots = mem_array(b->slot_mask + 1, sizeof *b->slots);
+      if (!b->slots) return err_nomem(err, (b->slot_mask + 1) * sizeof *b->slots, "merges");
+    }
+    if (fill_slots(b)) return 0;
+  }
+  return err_set(err, ERR_LIMIT, "%zu merges cannot be put into a table", b->count);
+}
+
+/* ---- bytes and characters ---- */
+
+static void find_bytes(struct bpe *b, const struct vocab *v) {
+  char s[8];
   b->complete = true;
   for (unsigned byte = 0; byte < 256; byte++) {
-    b->byte_id[byte] = vocab_find(v, s, byte_char_put(byte, s));
+    b->byte_id[byte] = vocab_find_model(v, s, byte_char_put(byte, s));
     if (b->byte_id[byte] == TOKENIZER_NONE) b->complete = false;
-    char name[8];
-    size_t n = (size_t)snprintf(name, sizeof name, "<0x%02X>", byte);
-    b->fallback[byte] = b->byte_fallback ? vocab_find(v, name, n) : TOKENIZER_NONE;
+    int n = snprintf(s, sizeof s, "<0x%02X>", byte);
+    b->fallback[byte] = b->byte_fallback ? vocab_find_model(v, s, (size_t)n) : TOKENIZER_NONE;
+  }
+  b->space_id = vocab_find_model(v, SPACE_MARK, 3);
+}
+
+/* The token's byte when it is a character of the alphabet, or −1. */
+static int token_byte(const struct vocab *v, uint32_t id) {
+  size_t used;
+  if (v->len[id] > 2) return -1;
+  uint32_t c = v->len[id] ? utf8_decode(v->blob.data + v->at[id], v->len[id], &used) : UTF8_BAD;
+  return c == UTF8_BAD || used != v->len[id] ? -1 : char_byte(c);
+}
+
+static int make_byte_ranks(struct bpe *b, const struct vocab *v, struct err *err) {
+  size_t size = 65536 * sizeof *b->byte_rank;
+  b->byte_rank = mem_alloc(size);
+  if (!b->byte_rank) return err_nomem(err, size, "merges");
+  memset(b->byte_rank, 0xFF, size);
+  for (size_t rank = 0; rank < b->count; rank++) {
+    if (v->len[b->left[rank]] > 2 || v->len[b->right[rank]] > 2) continue;
+    int left = token_byte(v, b->left[rank]), right = token_byte(v, b->right[rank]);
+    if (left >= 0 && right >= 0) b->byte_rank[left * 256 + right] = (uint32_t)rank;
+  }
+  return 0;
+}
+
+/* The character that is the whole token, or UTF8_BAD. */
+static uint32_t token_character(const struct vocab *v, uint32_t id) {
+  size_t n = v->len[id], used = 0;
+  if (n == 0 || n > 4) return UTF8_BAD; /* no token: TOKENIZER_NONE is above */
+  const char *s = v->blob.data + v->at[id];
+  if (n > 1 && ((unsigned char)*s < 0xC0 ||
+                n != 2u + ((unsigned char)*s >= 0xE0) + ((unsigned char)*s >= 0xF0)))
+    return UTF8_BAD;
+  uint32_t c = utf8_decode(s, n, &used);
+  return used == n ? c : UTF8_BAD;
+}
+
+static int make_pages(struct bpe *b, const struct vocab *v, struct err *err) {
+  b->page_of = mem_zeros(0x1100, sizeof *b->page_of);
+  if (!b->page_of) return err_nomem(err, 0x2200, "characters");
+  b->page_count = 1;
+  for (uint32_t id = 0; id < v->size; id++) {
+    uint32_t c = token_character(v, id);
+    if (c != UTF8_BAD && !b->page_of[c >> 8]) b->page_of[c >> 8] = (uint16_t)b->page_count++;
+  }
+  b->pages = mem_array(b->page_count * 256, sizeof *b->pages);
+  if (!b->pages) return err_nomem(err, b->page_count * 1024, "characters");
+  memset(b->pages, 0xFF, b->page_count * 256 * sizeof *b->pages);
+  for (uint32_t id = 0; id < v->size; id++) {
+    uint32_t c = token_character(v, id);
+    if (c != UTF8_BAD) b->pages[(size_t)b->page_of[c >> 8] * 256 + (c & 255)] = id;
   }
   return 0;
 }
 
 int bpe_finish(struct bpe *b, const struct vocab *v, struct err *err) {
-  size_t slots = 1024;
-  while (slots < b->count * 2) slots *= 2;
-  b->pairs = mem_array(slots, sizeof *b->pairs);
-  if (!b->pairs) return err_nomem(err, slots * sizeof *b->pairs, "merges");
-  memset(b->pairs, 0xFF, slots * sizeof *b->pairs);
-  b->mask = slots - 1;
-  for (size_t i = 0; i < b->count; i++) { /* a pair given twice has its last rank */
-    uint64_t key = pair_key(b->left[i], b->right[i]);
-    *pair_slot(b, key) = (struct bpe_pair){key, (uint32_t)i, b->result[i]};
-  }
-  return bpe_bytes(b, v);
+  int rc = make_slots(b, v, err);
+  find_bytes(b, v);
+  if (!rc) rc = make_byte_ranks(b, v, err);
+  return rc ? rc : make_pages(b, v, err);
 }
 
-static uint32_t pair_rank(const struct bpe *b, uint32_t left, uint32_t right) {
-  return pair_slot(b, pair_key(left, right))->rank; /* empty slots have rank NO_RANK */
+/* ---- a word's symbols ---- */
+
+struct symbolizer {
+  const struct tokenizer *t;
+  const struct bpe *b;
+  struct bpe_scratch *x;
+  size_t count;
+  bool spans;
+  /* the unknown token that waits, and its bytes */
+  bool waits, missing;
+  uint32_t from, to;
+};
+
+static void put_symbol(struct symbolizer *z, uint32_t id, size_t from, size_t to) {
+  if (z->spans) {
+    z->x->start[z->count] = (uint32_t)from;
+    z->x->end[z->count] = (uint32_t)to;
+  }
+  z->x->ids[z->count++] = id;
+}
+
+static void flush_unknown(struct symbolizer *z) {
+  if (z->waits) put_symbol(z, z->b->unk, z->from, z->to);
+  z->waits = false;
+}
+
+static void put_unknown(struct symbolizer *z, size_t from, size_t to) {
+  z->missing = z->missing || z->b->unk_missing;
+  if (z->b->unk == TOKENIZER_NONE) return;
+  if (z->waits && z->b->fuse_unk) {
+    z->to = (uint32_t)to;
+    return;
+  }
+  flush_unknown(z);
+  z->waits = true;
+  z->from = (uint32_t)from;
+  z->to = (uint32_t)to;
+}
+
+static bool has_fallback(const struct bpe *b, const char *c, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (b->fallback[(unsigned char)c[i]] == TOKENIZER_NONE) return false;
+  return true;
+}
+
+/* The character c, which stands for word[from, to); of a longer c (a prefix, a suffix, a space's
+ * mark) each byte stands for all of that. */
+static void put_character(struct symbolizer *z, uint32_t id, const char *c, size_t n, size_t from,
+                          size_t to) {
+  const struct bpe *b = z->b;
+  if (id != TOKENIZER_NONE) {
+    flush_unknown(z);
+    put_symbol(z, id, from, to);
+  } else if (!b->byte_fallback || !has_fallback(b, c, n)) {
+    put_unknown(z, from, to);
+  } else {
+    bool own = to - from == n;
+    for (size_t i = 0; i < n; i++)
+      put_symbol(z, b->fallback[(unsigned char)c[i]], own ? from + i : from,
+                 own ? from + i + 1 : to);
+  }
+}
+
+/* With prefix and suffix. */
+static void put_affixed(struct symbolizer *z, const char *c, size_t n, size_t from, size_t to,
+                        bool last) {
+  const struct bpe *b = z->b;
+  char s[4 + 2 * BPE_AFFIX_MAX];
+  size_t len = 0;
+  if (from) memcpy(s, b->prefix, len = b->prefix_len);
+  memcpy(s + len, c, n);
+  len += n;
+  if (last) memcpy(s + len, b->suffix, b->suffix_len), len += b->suffix_len;
+  put_character(z, vocab_find_model(&z->t->vocab, s, len), s, len, from, to);
+}
+
+static void symbols_of_bytes(struct symbolizer *z, const char *word, size_t n) {
+  bool affixes = z->b->prefix_len || z->b->suffix_len;
+  char c[2];
+  for (size_t i = 0; i < n; i++) {
+    unsigned byte = (unsigned char)word[i];
+    size_t len = byte_char_put(byte, c);
+    if (affixes)
+      put_affixed(z, c, len, i, i + 1, i + 1 == n);
+    else
+      put_character(z, z->b->byte_id[byte], c, len, i, i + 1);
+  }
+}
+
+static void symbols_of_text(struct symbolizer *z, const char *word, size_t n, bool spaces) {
+  const struct bpe *b = z->b;
+  bool affixes = b->prefix_len || b->suffix_len;
+  for (size_t i = 0, used; i < n; i += used) {
+    uint32_t c = utf8_decode(word + i, n - i, &used), id;
+    bool space = spaces && c == ' ', bad = c == UTF8_BAD;
+    if (bad) used = 1;
+    const char *s = space ? SPACE_MARK : word + i;
+    size_t len = space ? 3 : used;
+    id = space ? b->space_id : bad ? TOKENIZER_NONE : bpe_character(b, c);
+    if (affixes)
+      put_affixed(z, s, len, i, i + used, i + used == n);
+    else
+      put_character(z, id, s, len, i, i + used);
+  }
+}
+
+static int scratch_reserve(struct bpe_scratch *x, size_t n, bool spans, struct err *err) {
+  if (n > x->cap) {
+    mem_free(x->ids), mem_free(x->first);
+    x->cap = 0;
+    x->ids = mem_array(n, sizeof *x->ids);
+    x->first = mem_array(n, sizeof *x->first);
+    if (!x->ids || !x->first) return err_nomem(err, n * 8, "a long word");
+    x->cap = n;
+  }
+  if (spans && n > x->span_cap) {
+    mem_free(x->start), mem_free(x->end);
+    x->span_cap = 0;
+    x->start = mem_array(n, sizeof *x->start);
+    x->end = mem_array(n, sizeof *x->end);
+    if (!x->start || !x->end) return err_nomem(err, n * 8, "a long word");
+    x->span_cap = n;
+  }
+  return 0;
+}
+
+/* The most symbols that n bytes become. */
+static size_t symbols_of(const struct bpe *b, size_t n, int kind) {
+  size_t each = kind == BPE_BYTES && !b->complete && b->byte_fallback ? 2 : 1;
+  if (kind == BPE_SPACES && b->space_id == TOKENIZER_NONE) each = 3;
+  if (b->byte_fallback && (b->prefix_len || b->suffix_len))
+    each = 4 + b->prefix_len + b->suffix_len;
+  return n * each;
 }
 
 /* ---- one word ---- */
@@ -113,217 +356,87 @@ int tokens_reserve(struct tokens *ts, size_t more, bool spans, struct err *err) 
   return 0;
 }
 
-static int symbols_reserve(struct tokenizer_work *w, size_t n, struct err *err) {
-  if (n <= w->symbol_cap) return 0;
-  if (n >= NO_PLACE) return err_set(err, ERR_LIMIT, "a word of %zu bytes", n);
-  size_t cap = w->symbol_cap ? w->symbol_cap : 256;
-  while (cap < n) cap *= 2;
-  struct symbol *symbols = mem_rearray(w->symbols, cap, sizeof *symbols);
-  if (!symbols) return err_nomem(err, cap * sizeof *symbols, "a long word");
-  w->symbols = symbols;
-  w->symbol_cap = cap;
-  return 0;
-}
-
-/* ---- a word's symbols ---- */
-
-struct symbolizer {
-  const struct bpe *b;
-  struct symbol *s;
-  size_t count;
-  /* The unknown token waits: it comes after the byte tokens of the characters behind it, as in the
-   * reference, until a known character or another unknown one. */
-  struct symbol unknown;
-  bool waits;
-};
-
-static void put_symbol(struct symbolizer *z, uint32_t id, size_t start, size_t len) {
-  z->s[z->count++] =
-      (struct symbol){.id = id, .rank = NO_RANK, .start = (uint32_t)start, .len = (uint32_t)len};
-}
-
-static void flush_unknown(struct symbolizer *z) {
-  if (z->waits) z->s[z->count++] = z->unknown;
-  z->waits = false;
-}
-
-static void put_unknown(struct symbolizer *z, size_t start, size_t len) {
-  if (z->b->unk == TOKENIZER_NONE) return;
-  if (z->waits && z->b->fuse_unk) {
-    z->unknown.len = (uint32_t)(start + len) - z->unknown.start;
-    return;
-  }
-  flush_unknown(z);
-  z->waits = true;
-  z->unknown = (struct symbol){
-      .id = z->b->unk, .rank = NO_RANK, .start = (uint32_t)start, .len = (uint32_t)len};
-}
-
-/* The character's bytes as tokens <0xXX>; false unless all of them exist. */
-static bool put_fallback(struct symbolizer *z, const char *c, size_t n, size_t start, size_t len) {
-  if (!z->b->byte_fallback) return false;
-  for (size_t i = 0; i < n; i++)
-    if (z->b->fallback[(unsigned char)c[i]] == TOKENIZER_NONE) return false;
-  for (size_t i = 0; i < n; i++) {
-    size_t from = len == n ? start + i : start;
-    put_symbol(z, z->b->fallback[(unsigned char)c[i]], from, len == n ? 1 : len);
-  }
-  return true;
-}
-
-/* The character c, which stands for word[start, start + len). */
-static void put_character(struct symbolizer *z, uint32_t id, const char *c, size_t n, size_t start,
-                          size_t len) {
-  if (id != TOKENIZER_NONE) {
-    flush_unknown(z);
-    put_symbol(z, id, start, len);
-  } else if (!put_fallback(z, c, n, start, len)) {
-    put_unknown(z, start, len);
-  }
-}
-
-static void symbols_of_bytes(struct symbolizer *z, const char *word, size_t n) {
-  char c[2];
-  for (size_t i = 0; i < n; i++) {
-    unsigned byte = (unsigned char)word[i];
-    put_character(z, z->b->byte_id[byte], c, byte_char_put(byte, c), i, 1);
-  }
-}
-
-static void symbols_of_text(struct symbolizer *z, const struct vocab *v, const char *word, size_t n,
-                            bool spaces) {
-  for (size_t i = 0, used; i < n; i += used) {
-    utf8_decode(word + i, n - i, &used);
-    bool space = spaces && word[i] == ' ';
-    const char *c = space ? "\xE2\x96\x81" : word + i;
-    size_t len = space ? 3 : used;
-    put_character(z, vocab_find(v, c, len), c, len, i, used);
-  }
-}
-
-static size_t word_symbols(const struct tokenizer *t, const char *word, size_t n, int kind,
-                           struct symbol *s) {
-  struct symbolizer z = {.b = &t->bpe, .s = s};
-  if (kind == BPE_BYTES)
-    symbols_of_bytes(&z, word, n);
-  else
-    symbols_of_text(&z, &t->vocab, word, n, kind == BPE_SPACES);
-  flush_unknown(&z);
-  return z.count;
-}
-
-/* s[0, n): merged in place; returns how many are left. */
-static size_t merge_short(const struct bpe *b, struct symbol *s, size_t n) {
-  for (size_t i = 0; i + 1 < n; i++) s[i].rank = pair_rank(b, s[i].id, s[i + 1].id);
-  while (n > 1) {
-    size_t best = 0;
-    for (size_t i = 1; i + 1 < n; i++)
-      if (s[i].rank < s[best].rank) best = i;
-    if (s[best].rank == NO_RANK) break;
-    s[best].id = b->result[s[best].rank];
-    s[best].len = s[best + 1].start + s[best + 1].len - s[best].start;
-    memmove(s + best + 1, s + best + 2, (n - best - 2) * sizeof *s);
-    n--;
-    s[best].rank = best + 1 < n ? pair_rank(b, s[best].id, s[best + 1].id) : NO_RANK;
-    if (best) s[best - 1].rank = pair_rank(b, s[best - 1].id, s[best].id);
-  }
-  return n;
-}
-
-static void heap_sink(uint64_t *h, size_t n, size_t i) {
-  uint64_t v = h[i];
-  for (size_t c; (c = 2 * i + 1) < n; i = c) {
-    if (c + 1 < n && h[c + 1] < h[c]) c++;
-    if (h[c] >= v) break;
-    h[i] = h[c];
-  }
-  h[i] = v;
-}
-
-static void heap_push(struct tokenizer_work *w, uint64_t v) {
-  size_t i = w->heap_count++;
-  for (; i && w->heap[(i - 1) / 2] > v; i = (i - 1) / 2) w->heap[i] = w->heap[(i - 1) / 2];
-  w->heap[i] = v;
-}
-
-static uint64_t heap_pop(struct tokenizer_work *w) {
-  uint64_t top = w->heap[0];
-  w->heap[0] = w->heap[--w->heap_count];
-  if (w->heap_count) heap_sink(w->heap, w->heap_count, 0);
-  return top;
-}
-
-/* Every merge removes one pair and offers at most two new ones: 3n entries are enough. */
-static int heap_reserve(struct tokenizer_work *w, size_t n, struct err *err) {
-  size_t cap = n * 3;
-  w->heap_count = 0;
-  if (cap <= w->heap_cap) return 0;
-  uint64_t *heap = mem_rearray(w->heap, cap, sizeof *heap);
-  if (!heap) return err_nomem(err, cap * sizeof *heap, "a long word");
-  w->heap = heap;
-  w->heap_cap = cap;
-  return 0;
-}
-
-static void offer(const struct bpe *b, struct tokenizer_work *w, uint32_t i) {
-  struct symbol *s = w->symbols;
-  s[i].rank = s[i].next == NO_PLACE ? NO_RANK : pair_rank(b, s[i].id, s[s[i].next].id);
-  if (s[i].rank != NO_RANK) heap_push(w, (uint64_t)s[i].rank << 32 | i);
-}
-
-static int merge_long(const struct bpe *b, struct tokenizer_work *w, size_t *n, struct err *err) {
-  struct symbol *s = w->symbols;
-  int rc = heap_reserve(w, *n, err);
+/* A short word of bytes that all have tokens: nothing but two arrays on the stack. */
+static int word_of_bytes(const struct bpe *b, const char *word, size_t n, struct tokens *out,
+                         bool spans, uint64_t at, struct err *err) {
+  uint32_t ids[SHORT_WORD], ranks[SHORT_WORD], first[SHORT_WORD];
+  const unsigned char *s = (const unsigned char *)word;
+  size_t count = n;
+  for (size_t i = 0; i < n; i++) ids[i] = b->byte_id[s[i]];
+  for (size_t i = 0; i + 1 < n; i++) ranks[i] = b->byte_rank[s[i] << 8 | s[i + 1]];
+  if (spans)
+    for (size_t i = 0; i < n; i++) first[i] = (uint32_t)i;
+  if (n > 1) count = bpe_merge_short(b, ids, ranks, spans ? first : NULL, n);
+  int rc = tokens_reserve(out, count, spans, err);
   if (rc) return rc;
-  for (size_t i = 0; i < *n; i++) {
-    s[i].prev = i ? (uint32_t)i - 1 : NO_PLACE;
-    s[i].next = i + 1 < *n ? (uint32_t)i + 1 : NO_PLACE;
-    s[i].rank = s[i].next == NO_PLACE ? NO_RANK : pair_rank(b, s[i].id, s[i + 1].id);
-    if (s[i].rank != NO_RANK) w->heap[w->heap_count++] = (uint64_t)s[i].rank << 32 | i;
+  for (size_t i = 0; i < count; i++) {
+    if (spans)
+      out->spans[out->count + i] =
+          (struct token_span){at + first[i], at + (i + 1 < count ? first[i + 1] : n)};
+    out->ids[out->count + i] = ids[i];
   }
-  for (size_t i = w->heap_count / 2; i-- > 0;) heap_sink(w->heap, w->heap_count, i);
-  for (size_t merged = 0; w->heap_count; merged++) {
-    if (!(merged & 0xFFFF) && (rc = cancel_check(err))) return rc;
-    uint64_t top = heap_pop(w);
-    uint32_t i = (uint32_t)top, rank = (uint32_t)(top >> 32);
-    if (s[i].rank != rank) continue; /* a neighbour has changed since */
-    uint32_t gone = s[i].next;
-    s[i].id = b->result[rank];
-    s[i].len = s[gone].start + s[gone].len - s[i].start;
-    s[i].next = s[gone].next;
-    s[gone].rank = NO_RANK;
-    if (s[i].next != NO_PLACE) s[s[i].next].prev = i;
-    offer(b, w, i);
-    if (s[i].prev != NO_PLACE) offer(b, w, s[i].prev);
-  }
-  size_t count = 0;
-  for (uint32_t i = 0, next; i != NO_PLACE; i = next) {
-    next = s[i].next;
-    struct symbol kept = s[i]; /* count ≤ i, so nothing unread is overwritten */
-    s[count++] = kept;
-  }
-  *n = count;
+  out->count += count;
   return 0;
 }
+
+/* Tokens with their first symbols → spans. A waiting unknown token stands behind bytes that follow
+ * it, so that a token's bytes are those from its least to its greatest. */
+static void put_spans(const struct bpe_scratch *x, size_t symbols, size_t count, uint64_t at,
+                      struct token_span *out) {
+  for (size_t i = 0; i < count; i++) {
+    size_t k = x->first[i], end = i + 1 < count ? x->first[i + 1] : symbols;
+    uint32_t from = x->start[k], to = x->end[k];
+    while (++k < end) {
+      if (x->start[k] < from) from = x->start[k];
+      if (x->end[k] > to) to = x->end[k];
+    }
+    out[i] = (struct token_span){at + from, at + to};
+  }
+}
+
+static int merge_symbols(const struct bpe *b, struct bpe_scratch *x, bool spans, size_t *count,
+                         struct err *err) {
+  uint32_t ranks[SHORT_WORD];
+  size_t n = *count;
+  if (n > SHORT_WORD) return bpe_merge_long(b, x, x->ids, spans ? x->first : NULL, count, err);
+  for (size_t i = 0; i + 1 < n; i++) ranks[i] = bpe_rank(b, x->ids[i], x->ids[i + 1]);
+  if (spans)
+    for (size_t i = 0; i < n; i++) x->first[i] = (uint32_t)i;
+  if (n > 1) *count = bpe_merge_short(b, x->ids, ranks, spans ? x->first : NULL, n);
+  return 0;
+}
+
+#define KEEP_SYMBOLS ((size_t)1 << 16) /* what a work keeps after a long word */
 
 static int word_merge(const struct tokenizer *t, struct tokenizer_work *w, const char *word,
                       size_t n, int kind, struct tokens *out, bool spans, uint64_t at,
                       struct err *err) {
   const struct bpe *b = &t->bpe;
-  int rc = symbols_reserve(w, n * 3, err); /* a space may become three byte tokens */
+  struct bpe_scratch *x = &w->scratch;
+  struct symbolizer z = {.t = t, .b = b, .x = x, .spans = spans};
+  if (n >= UINT32_MAX / 256) /* below: 4 + prefix + suffix symbols a byte at most */
+    if (symbols_of(b, n, kind) >= UINT32_MAX)
+      return err_set(err, ERR_LIMIT, "a word of %zu bytes", n);
+  size_t most = symbols_of(b, n, kind);
+  int rc = scratch_reserve(x, most < 256 ? 256 : most, spans, err);
   if (rc) return rc;
-  size_t count = word_symbols(t, word, n, kind, w->symbols);
-  if (count <= SHORT_WORD)
-    count = merge_short(b, w->symbols, count);
-  else if ((rc = merge_long(b, w, &count, err)))
-    return rc;
-  if ((rc = tokens_reserve(out, count, spans, err))) return rc;
-  for (size_t i = 0; i < count; i++) {
-    const struct symbol *s = &w->symbols[i];
-    if (spans) out->spans[out->count] = (struct token_span){at + s->start, at + s->start + s->len};
-    out->ids[out->count++] = s->id;
+  if (kind == BPE_BYTES)
+    symbols_of_bytes(&z, word, n);
+  else
+    symbols_of_text(&z, word, n, kind == BPE_SPACES);
+  flush_unknown(&z);
+  if (z.missing)
+    return err_set(err, ERR_FORMAT, "the unknown token is needed, but is not in the vocabulary");
+  size_t count = z.count;
+  rc = merge_symbols(b, x, spans, &count, err);
+  if (!rc) rc = tokens_reserve(out, count, spans, err);
+  if (!rc) {
+    if (spans) put_spans(x, z.count, count, at, out->spans + out->count);
+    memcpy(out->ids + out->count, x->ids, count * sizeof *x->ids);
+    out->count += count;
   }
-  return 0;
+  if (x->cap > KEEP_SYMBOLS) bpe_scratch_clear(x);
+  return rc;
 }
 
 #define WHOLE_MAX 255 /* bytes of a word that is looked up as a whole */
@@ -332,25 +445,30 @@ static int word_merge(const struct tokenizer *t, struct tokenizer_work *w, const
 static uint32_t word_whole(const struct tokenizer *t, const char *word, size_t n, int kind) {
   char s[3 * WHOLE_MAX];
   size_t len = 0;
-  if (kind == BPE_CHARACTERS) return vocab_find(&t->vocab, word, n);
+  if (kind == BPE_CHARACTERS) return vocab_find_model(&t->vocab, word, n);
   if (n > WHOLE_MAX) return TOKENIZER_NONE;
   for (size_t i = 0; i < n; i++) {
     if (kind == BPE_BYTES) {
       len += byte_char_put((unsigned char)word[i], s + len);
     } else if (word[i] == ' ') {
-      memcpy(s + len, "\xE2\x96\x81", 3);
+      memcpy(s + len, SPACE_MARK, 3);
       len += 3;
     } else {
       s[len++] = word[i];
     }
   }
-  return vocab_find(&t->vocab, s, len);
+  return vocab_find_model(&t->vocab, s, len);
 }
 
 int bpe_word(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
              int kind, struct tokens *out, bool spans, uint64_t at, struct err *err) {
-  uint32_t id = t->bpe.ignore_merges && n ? word_whole(t, word, n, kind) : TOKENIZER_NONE;
-  if (id == TOKENIZER_NONE) return word_merge(t, w, word, n, kind, out, spans, at, err);
+  const struct bpe *b = &t->bpe;
+  uint32_t id = b->ignore_merges && n ? word_whole(t, word, n, kind) : TOKENIZER_NONE;
+  if (id == TOKENIZER_NONE) {
+    bool plain = kind == BPE_BYTES && n <= SHORT_WORD && b->complete && !b->prefix_len;
+    if (plain && !b->suffix_len) return word_of_bytes(b, word, n, out, spans, at, err);
+    return word_merge(t, w, word, n, kind, out, spans, at, err);
+  }
   int rc = tokens_reserve(out, 1, spans, err);
   if (rc) return rc;
   if (spans) out->spans[out->count] = (struct token_span){at, at + n};

@@ -29,8 +29,7 @@ int tokenizer_work_new(struct tokenizer_work **out, const struct tokenizer *t, s
 
 static void work_clear(struct tokenizer_work *w) {
   cache_free(w->cache);
-  mem_free(w->symbols);
-  mem_free(w->heap);
+  bpe_scratch_clear(&w->scratch);
   buf_clear(&w->prefixed);
   memset(w, 0, sizeof *w);
 }

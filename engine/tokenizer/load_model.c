@@ -58,7 +58,9 @@ static int load_merge(struct loader *l, json_id v, struct buf *joined) {
   if (rc) return rc;
   buf_reset(joined);
   buf_add(joined, a, an);
-  buf_add(joined, b, bn);
+  if (bn < l->t->bpe.prefix_len)
+    return loader_wrong(l, v, "a merge's right part is shorter than the prefix");
+  buf_add(joined, b + l->t->bpe.prefix_len, bn - l->t->bpe.prefix_len);
   if ((rc = buf_check(joined, "a merge", l->err))) return rc;
   uint32_t left = vocab_find(vocab, a, an), right = vocab_find(vocab, b, bn);
   uint32_t result = vocab_find(vocab, joined->data ? joined->data : "", joined->len);
@@ -85,41 +87,71 @@ static int load_merges(struct loader *l, json_id merges) {
   return rc ? rc : cancel_check(l->err);
 }
 
+/* An unknown token that the file does not have is an error when it is needed, as in the reference. */
 static int load_unk(struct loader *l, json_id v) {
+  struct bpe *b = &l->t->bpe;
   size_t n;
   int rc = 0;
   if (loader_absent(l->j, v)) return 0;
   const char *s = loader_text(l, v, &n, &rc);
   if (!s) return rc;
-  l->t->bpe.unk = vocab_find(&l->t->vocab, s, n);
-  if (l->t->bpe.unk == TOKENIZER_NONE)
-    return err_set(l->err, ERR_FORMAT, "model.unk_token \"%.*s\" is not in the vocabulary",
-                   n > 60 ? 60 : (int)n, s);
+  b->unk = vocab_find(&l->t->vocab, s, n);
+  b->unk_missing = b->unk == TOKENIZER_NONE;
   return 0;
 }
 
-static bool empty(const struct json *j, json_id v) {
-  return loader_absent(j, v) || json_is(j, v, "");
+static int load_affix(struct loader *l, json_id model, const char *name, char *to, uint32_t *len) {
+  json_id v = json_get(l->j, model, name);
+  size_t n;
+  int rc = 0;
+  if (loader_absent(l->j, v)) return 0;
+  const char *s = loader_text(l, v, &n, &rc);
+  if (!s) return rc;
+  if (n > BPE_AFFIX_MAX)
+    return err_set(l->err, ERR_LIMIT, "model.%s of %zu bytes; at most %d are allowed", name, n,
+                   BPE_AFFIX_MAX);
+  memcpy(to, s, n);
+  *len = (uint32_t)n;
+  return 0;
+}
+
+static int load_dropout(struct loader *l, json_id v) {
+  double dropout = 0;
+  if (loader_absent(l->j, v)) return 0;
+  if (!json_double(l->j, v, &dropout)) return loader_wrong(l, v, "dropout is a number");
+  return dropout == 0 ? 0 : loader_unsupported(l, "model", "BPE with dropout");
+}
+
+static int load_flag(struct loader *l, json_id model, const char *name, bool *out) {
+  json_id v = json_get(l->j, model, name);
+  *out = false;
+  if (loader_absent(l->j, v) || json_bool(l->j, v, out)) return 0;
+  return err_set(l->err, ERR_FORMAT, "byte %zu: model.%s is true or false", json_offset(l->j, v),
+                 name);
+}
+
+static int load_settings(struct loader *l, json_id model) {
+  struct bpe *b = &l->t->bpe;
+  int rc = load_dropout(l, json_get(l->j, model, "dropout"));
+  if (!rc) rc = load_flag(l, model, "fuse_unk", &b->fuse_unk);
+  if (!rc) rc = load_flag(l, model, "byte_fallback", &b->byte_fallback);
+  if (!rc) rc = load_flag(l, model, "ignore_merges", &b->ignore_merges);
+  if (!rc) rc = load_affix(l, model, "continuing_subword_prefix", b->prefix, &b->prefix_len);
+  if (!rc) rc = load_affix(l, model, "end_of_word_suffix", b->suffix, &b->suffix_len);
+  return rc;
 }
 
 int loader_model(struct loader *l, json_id model) {
   const struct json *j = l->j;
-  double dropout = 0;
   if (json_kind(j, model) != JSON_OBJECT)
     return err_set(l->err, ERR_FORMAT, "no \"model\": this is not a tokenizer.json");
   json_id type = json_get(j, model, "type"), merges = json_get(j, model, "merges");
   if (type == JSON_NONE ? merges == JSON_NONE : !json_is(j, type, "BPE"))
     return loader_unsupported(l, "model", loader_type(l, model));
-  if (!empty(j, json_get(j, model, "continuing_subword_prefix")))
-    return loader_unsupported(l, "model", "BPE with continuing_subword_prefix");
-  if (!empty(j, json_get(j, model, "end_of_word_suffix")))
-    return loader_unsupported(l, "model", "BPE with end_of_word_suffix");
-  if (json_double(j, json_get(j, model, "dropout"), &dropout) && dropout != 0)
-    return loader_unsupported(l, "model", "BPE with dropout");
-  l->t->bpe.fuse_unk = loader_flag(j, model, "fuse_unk", false);
-  l->t->bpe.byte_fallback = loader_flag(j, model, "byte_fallback", false);
-  l->t->bpe.ignore_merges = loader_flag(j, model, "ignore_merges", false);
-  int rc = load_vocab(l, json_get(j, model, "vocab"));
+  int rc = load_settings(l, model);
+  if (!rc) rc = load_vocab(l, json_get(j, model, "vocab"));
   if (!rc) rc = load_merges(l, merges);
-  return rc ? rc : load_unk(l, json_get(j, model, "unk_token"));
+  if (!rc) rc = load_unk(l, json_get(j, model, "unk_token"));
+  vocab_seal(&l->t->vocab);
+  return rc ? rc : bpe_finish(&l->t->bpe, &l->t->vocab, l->err);
 }

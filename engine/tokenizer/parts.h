@@ -179,17 +179,28 @@ size_t bytes_decode(const char *s, size_t n, char *out); /* token → bytes; out
 /* ---- vocab.c ---- */
 
 struct vocab {
-  struct buf blob;           /* the strings, one after the other, then their bytes */
-  uint64_t *at, *bytes_at;   /* per id: offset into blob */
-  uint32_t *len, *bytes_len; /* per id; len TOKENIZER_NONE: no token */
-  size_t size, cap, entries; /* size: largest id + 1 */
-  uint32_t *slots;           /* open addressing: id, or TOKENIZER_NONE */
+  struct buf blob;                /* the strings, one after the other, then their bytes */
+  uint32_t *at, *len;             /* per id: place in blob; len TOKENIZER_NONE: no token */
+  uint32_t *bytes_at, *bytes_len; /* the same of what it decodes to */
+  size_t size, cap, entries;      /* size: largest id + 1 */
+  struct vocab_slot {
+    uint32_t id, tag; /* id TOKENIZER_NONE: empty; tag: bits of the hash */
+  } * slots;          /* open addressing */
   size_t slot_count, slot_used;
+  uint64_t seed;    /* of the hash: a file cannot be made to collide */
+  size_t model_end; /* strings from here on in blob are added tokens, which the model lacks */
 };
 void vocab_clear(struct vocab *v);
+/* Room for that many tokens and bytes of strings at once. */
+int vocab_reserve(struct vocab *v, size_t tokens, size_t bytes, struct err *err);
 /* ERR_FORMAT when the id or the string is taken, ERR_LIMIT when the id is too large. */
 int vocab_add(struct vocab *v, const char *s, size_t n, uint32_t id, struct err *err);
+/* What is added later is not the model's. */
+void vocab_seal(struct vocab *v);
 uint32_t vocab_find(const struct vocab *v, const char *s, size_t n);
+uint32_t vocab_find_model(const struct vocab *v, const char *s, size_t n); /* no added tokens */
+uint64_t vocab_hash(const struct vocab *v, const char *s, size_t n);
+uint32_t vocab_find_hashed(const struct vocab *v, const char *s, size_t n, uint64_t hash);
 const char *vocab_string(const struct vocab *v, uint32_t id, size_t *n); /* NULL: none */
 /* Once all tokens are in: what each decodes to. */
 int vocab_finish(struct vocab *v, bool byte_level, struct err *err);
@@ -245,36 +256,69 @@ uint32_t added_next(const struct added *a, const struct trie *trie, const char *
 
 /* ---- bpe.c ---- */
 
+#define BPE_AFFIX_MAX 64
 struct bpe {
-  uint32_t byte_id[256];  /* TOKENIZER_NONE: the vocabulary lacks the byte */
-  uint32_t unk;           /* TOKENIZER_NONE: missing bytes are dropped */
+  uint32_t byte_id[256];  /* of the byte's character of the alphabet; TOKENIZER_NONE: none */
   uint32_t fallback[256]; /* of "<0xXX>"; TOKENIZER_NONE: none, or no byte_fallback */
+  uint32_t space_id;      /* of U+2581 */
+  uint32_t unk;           /* TOKENIZER_NONE: characters without a token are dropped */
+  bool unk_missing;       /* the file names an unknown token that it does not have */
   bool fuse_unk, ignore_merges, byte_fallback;
-  bool complete;                   /* no byte is missing: a word's tokens lie end to end */
+  bool complete; /* no byte is missing: a byte-level word's tokens lie end to end */
+  /* continuing_subword_prefix stands before each character but a word's first,
+   * end_of_word_suffix behind its last */
+  char prefix[BPE_AFFIX_MAX], suffix[BPE_AFFIX_MAX];
+  uint32_t prefix_len, suffix_len;
   uint32_t *left, *right, *result; /* per rank */
   size_t count, cap;
-  struct bpe_pair {
-    uint64_t key; /* left << 32 | right; UINT64_MAX: empty */
-    uint32_t rank, id;
-  } * pairs;
-  size_t mask; /* slots − 1 */
+  /* the table of merges, see bpe.h */
+  struct bpe_slot {
+    uint32_t check, rank; /* rank BPE_NO_RANK: empty */
+  } * slots;
+  uint32_t *byte_rank; /* of two bytes, first × 256 + second; [65536] */
+  uint64_t factor[2], key_mask, rest_mask;
+  size_t slot_mask; /* slots − 1 */
+  uint32_t id_bits, rest_bits, farthest;
+  /* tokens of one character, 256 characters a page: pages[page_of[c >> 8] * 256 + (c & 255)] */
+  uint16_t *page_of; /* [0x1100]; page 0 is empty */
+  uint32_t *pages;
+  size_t page_count;
 };
 void bpe_clear(struct bpe *b);
+int bpe_reserve(struct bpe *b, size_t merges, struct err *err);
 int bpe_add(struct bpe *b, uint32_t left, uint32_t right, uint32_t result, struct err *err);
+/* Once the model's tokens and merges are in, and before added tokens are, which are none of its. */
 int bpe_finish(struct bpe *b, const struct vocab *v, struct err *err);
+static inline uint32_t bpe_character(const struct bpe *b, uint32_t c) {
+  return b->pages[(size_t)b->page_of[c >> 8] * 256 + (c & 255)];
+}
+
+#define BPE_LEVELS 5
+struct bpe_scratch {     /* what merging a word needs; see bpe_merge.c */
+  uint32_t *ids, *first; /* per symbol; then per token, and its first symbol */
+  uint32_t *start, *end; /* per symbol: bytes of the word */
+  size_t cap, span_cap;
+  struct bpe_link {
+    uint32_t id, rank; /* of the pair with `next` */
+    uint32_t prev, next;
+    uint32_t back, fore; /* places of the same rank */
+  } * links;
+  size_t link_cap;
+  struct bpe_head {
+    uint32_t place;
+    bool sorted;
+  } * heads; /* per rank; set where bits say so */
+  uint64_t *bits[BPE_LEVELS];
+  uint64_t *heap;
+  size_t heap_count;
+};
+void bpe_scratch_clear(struct bpe_scratch *x);
 
 struct cache; /* words already encoded */
 struct tokenizer_work {
   const struct tokenizer *owner;
   struct cache *cache; /* NULL: none */
-  struct symbol {
-    uint32_t id, rank;   /* rank of the merge with the right neighbour */
-    uint32_t start, len; /* bytes of the word */
-    uint32_t prev, next;
-  } * symbols;
-  size_t symbol_cap;
-  uint64_t *heap; /* rank << 32 | position */
-  size_t heap_count, heap_cap;
+  struct bpe_scratch scratch;
   struct buf prefixed; /* a piece with a space put before it */
 };
 

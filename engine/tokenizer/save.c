@@ -36,6 +36,14 @@ static void put_token(const struct tokenizer *t, uint32_t id, struct buf *out) {
   json_put_string(out, s, n);
 }
 
+static void put_affix(const char *name, const char *s, size_t n, struct buf *out) {
+  buf_addf(out, ",\n    \"%s\": ", name);
+  if (n)
+    json_put_string(out, s, n);
+  else
+    buf_adds(out, "null");
+}
+
 /* Added tokens that the model's vocabulary lacked stay out of it. */
 static void put_vocab(const struct tokenizer *t, struct buf *out) {
   const struct added *added = &t->added;
@@ -79,9 +87,10 @@ int tokenizer_write(const struct tokenizer *t, struct buf *out, struct err *err)
     buf_adds(out, "null");
   else
     put_token(t, t->bpe.unk, out);
+  put_affix("continuing_subword_prefix", t->bpe.prefix, t->bpe.prefix_len, out);
+  put_affix("end_of_word_suffix", t->bpe.suffix, t->bpe.suffix_len, out);
   buf_addf(out,
-           ",\n    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n"
-           "    \"fuse_unk\": %s,\n    \"byte_fallback\": %s,\n    \"ignore_merges\": %s,\n"
+           ",\n    \"fuse_unk\": %s,\n    \"byte_fallback\": %s,\n    \"ignore_merges\": %s,\n"
            "    \"vocab\": {",
            yes_no(t->bpe.fuse_unk), yes_no(t->bpe.byte_fallback), yes_no(t->bpe.ignore_merges));
   put_vocab(t, out);

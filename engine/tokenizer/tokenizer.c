@@ -17,6 +17,13 @@ int tokenizer_new(struct tokenizer **out, struct err *err) {
   return 0;
 }
 
+/* The model is complete; unless it was sealed before, all tokens so far are its own. */
+static int finish_model(struct tokenizer *t, struct err *err) {
+  if (t->bpe.slots) return 0;
+  vocab_seal(&t->vocab);
+  return bpe_finish(&t->bpe, &t->vocab, err);
+}
+
 /* What each token decodes to, where that is not its string. */
 static int decode_each(struct tokenizer *t, struct err *err) {
   struct vocab *v = &t->vocab;
@@ -31,7 +38,7 @@ static int decode_each(struct tokenizer *t, struct err *err) {
     rc = decoding_add(run, s, v->len[id], "", 0, &out, err);
     if (!rc) rc = decoding_end(run, &out, err);
     if (rc || (out.len == v->len[id] && !memcmp(out.data, s, out.len))) continue;
-    v->bytes_at[id] = v->blob.len;
+    v->bytes_at[id] = (uint32_t)v->blob.len;
     v->bytes_len[id] = (uint32_t)out.len;
     buf_add(&v->blob, out.data ? out.data : "", out.len);
   }
@@ -43,6 +50,7 @@ static int decode_each(struct tokenizer *t, struct err *err) {
 int tokenizer_finish_from(struct tokenizer *t, const struct json *j, const json_id at[SECTIONS],
                           struct err *err) {
   int rc = tokenizer_sections(t, j, at, err);
+  if (!rc) rc = finish_model(t, err);
   if (!rc) rc = vocab_finish(&t->vocab, decoder_bytes(t->decoder), err);
   if (!rc && t->decoder && !decoder_bytes(t->decoder)) rc = decode_each(t, err);
   /* the strings have moved for the last time: added tokens may point to them now */
@@ -51,7 +59,6 @@ int tokenizer_finish_from(struct tokenizer *t, const struct json *j, const json_
     token->content = vocab_string(&t->vocab, token->id, &token->n);
   }
   if (!rc) rc = added_finish(&t->added, err);
-  if (!rc) rc = bpe_finish(&t->bpe, &t->vocab, err);
   return rc;
 }
 

@@ -4,7 +4,8 @@
  *   id ──► at, len ──► blob: "!" "\"" … "Ġthe" …      slots: hash of a string ──► id
  *
  * Ids need not be dense (files have holes), but the arrays are as long as the largest id, which is
- * why TOKENIZER_MAX_ID bounds it.
+ * why TOKENIZER_MAX_ID bounds it: 16 bytes an id.
+ * Everything is a flat array of numbers and bytes.
  */
 #include "tokenizer/parts.h"
 
@@ -12,85 +13,171 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 void vocab_clear(struct vocab *v) {
   buf_clear(&v->blob);
-  mem_free(v->at);
   mem_free(v->bytes_at);
-  mem_free(v->len);
   mem_free(v->bytes_len);
+  mem_free(v->at);
+  mem_free(v->len);
   mem_free(v->slots);
   memset(v, 0, sizeof *v);
 }
 
-static int grow_ids(struct vocab *v, size_t need, struct err *err) {
-  if (need <= v->cap) return 0;
-  size_t cap = v->cap ? v->cap : 512;
-  while (cap < need) cap *= 2;
-  uint64_t *at = mem_rearray(v->at, cap, sizeof *at);
+static int grow_ids(struct vocab *v, size_t cap, struct err *err) {
+  if (cap <= v->cap) return 0;
+  uint32_t *at = mem_rearray(v->at, cap, sizeof *at);
   if (at) v->at = at;
   uint32_t *len = mem_rearray(v->len, cap, sizeof *len);
   if (len) v->len = len;
-  if (!at || !len) return err_nomem(err, cap * 12, "vocabulary");
+  if (!at || !len) return err_nomem(err, cap * 8, "vocabulary");
   v->cap = cap;
   return 0;
 }
 
-static size_t slot_of(const struct vocab *v, const char *s, size_t n) {
-  size_t mask = v->slot_count - 1;
-  size_t i = (size_t)hash_xxh3(s, n, 0) & mask;
-  for (; v->slots[i] != TOKENIZER_NONE; i = (i + 1) & mask) {
-    uint32_t id = v->slots[i];
-    if (v->len[id] == n && !memcmp(v->blob.data + v->at[id], s, n)) break;
-  }
+/* ---- by string ---- */
+
+static uint64_t load64(const char *s) {
+  uint64_t v;
+  memcpy(&v, s, sizeof v);
+  return v;
+}
+
+static uint32_t load32(const char *s) {
+  uint32_t v;
+  memcpy(&v, s, sizeof v);
+  return v;
+}
+
+static uint64_t fold(uint64_t a, uint64_t b) {
+  uint64_t h = (a ^ b >> 32 ^ b << 32) * 0x9E3779B97F4A7C15u;
+  h = (h ^ h >> 29 ^ b) * 0xBF58476D1CE4E5B9u;
+  return h ^ h >> 32;
+}
+
+/* Tokens are short: two overlapping words say all up to 16 bytes. */
+uint64_t vocab_hash(const struct vocab *v, const char *s, size_t n) {
+  if (n > 16) return hash_xxh3(s, n, v->seed);
+  uint64_t a = v->seed + n, b = 0;
+  if (n >= 8)
+    a ^= load64(s), b = load64(s + n - 8);
+  else if (n >= 4)
+    a ^= (uint64_t)load32(s) << 32 | load32(s + n - 4);
+  else if (n)
+    a ^= (uint64_t)(unsigned char)s[0] << 8 | (uint64_t)(unsigned char)s[n >> 1] << 16 |
+         (uint64_t)(unsigned char)s[n - 1] << 24;
+  return fold(a * 0xD6E8FEB86659FD93u, b * (v->seed | 1));
+}
+
+static bool is_string(const struct vocab *v, uint32_t id, const char *s, size_t n) {
+  return v->len[id] == n && !memcmp(v->blob.data + v->at[id], s, n);
+}
+
+/* The slot of the string, or the empty one where it would go. */
+static size_t slot_of(const struct vocab *v, const char *s, size_t n, uint64_t hash) {
+  size_t mask = v->slot_count - 1, i = (size_t)hash & mask;
+  uint32_t tag = (uint32_t)(hash >> 32);
+  for (; v->slots[i].id != TOKENIZER_NONE; i = (i + 1) & mask)
+    if (v->slots[i].tag == tag && is_string(v, v->slots[i].id, s, n)) break;
   return i;
 }
 
-static int grow_slots(struct vocab *v, struct err *err) {
-  if (v->slot_used * 2 < v->slot_count) return 0;
-  uint32_t *old = v->slots;
-  size_t old_count = v->slot_count, count = old_count ? old_count * 2 : 1024;
-  uint32_t *slots = mem_array(count, sizeof *slots);
+/* Room for so many strings at half load. */
+static int grow_slots(struct vocab *v, size_t strings, struct err *err) {
+  size_t old_count = v->slot_count, count = old_count ? old_count : 1024;
+  while (count < strings * 2) count *= 2;
+  if (count == old_count) return 0;
+  struct vocab_slot *old = v->slots, *slots = mem_array(count, sizeof *slots);
   if (!slots) return err_nomem(err, count * sizeof *slots, "vocabulary");
   memset(slots, 0xFF, count * sizeof *slots);
+  if (!v->seed) v->seed = ((uintptr_t)slots >> 4) * 0x9E3779B97F4A7C15u ^ (uintptr_t)v;
   v->slots = slots;
   v->slot_count = count;
-  for (size_t i = 0; i < old_count; i++)
-    if (old[i] != TOKENIZER_NONE)
-      slots[slot_of(v, v->blob.data + v->at[old[i]], v->len[old[i]])] = old[i];
+  for (size_t i = 0; i < old_count; i++) {
+    uint32_t id = old[i].id;
+    if (id == TOKENIZER_NONE) continue;
+    const char *s = v->blob.data + v->at[id];
+    slots[slot_of(v, s, v->len[id], vocab_hash(v, s, v->len[id]))] = old[i];
+  }
   mem_free(old);
   return 0;
 }
 
+int vocab_reserve(struct vocab *v, size_t tokens, size_t bytes, struct err *err) {
+  int rc = grow_ids(v, tokens, err);
+  if (!rc) rc = grow_slots(v, tokens, err);
+  if (!rc && buf_reserve(&v->blob, bytes + 1)) rc = err_nomem(err, bytes, "vocabulary");
+  return rc;
+}
+
+/* ---- adding ---- */
+
+static int shown(size_t n) {
+  return n > 60 ? 60 : (int)n;
+}
+
+static int taken(const struct vocab *v, const char *s, size_t n, uint32_t id, uint32_t other,
+                 struct err *err) {
+  if (other != TOKENIZER_NONE)
+    return err_set(err, ERR_FORMAT, "token \"%.*s\" has two ids, %u and %u", shown(n), s, other,
+                   id);
+  return err_set(err, ERR_FORMAT, "id %u has two tokens, \"%.*s\" and \"%.*s\"", id,
+                 shown(v->len[id]), v->blob.data + v->at[id], shown(n), s);
+}
+
+/* Ids up to this one exist. */
+static int reach_id(struct vocab *v, uint32_t id, struct err *err) {
+  size_t cap = v->cap ? v->cap : 512, old = v->size;
+  if (id < old) return 0;
+  while (cap <= id) cap *= 2;
+  int rc = grow_ids(v, cap > TOKENIZER_MAX_ID ? TOKENIZER_MAX_ID + 1 : cap, err);
+  if (rc) return rc;
+  v->size = (size_t)id + 1;
+  memset(v->at + old, 0, (v->size - old) * sizeof *v->at);
+  memset(v->len + old, 0xFF, (v->size - old) * sizeof *v->len);
+  return 0;
+}
+
 int vocab_add(struct vocab *v, const char *s, size_t n, uint32_t id, struct err *err) {
-  int shown = n > 60 ? 60 : (int)n;
   if (id > TOKENIZER_MAX_ID)
-    return err_set(err, ERR_LIMIT, "token \"%.*s\": id %u is above %u", shown, s, id,
+    return err_set(err, ERR_LIMIT, "token \"%.*s\": id %u is above %u", shown(n), s, id,
                    TOKENIZER_MAX_ID);
-  if (n >= TOKENIZER_NONE) return err_set(err, ERR_LIMIT, "a token of %zu bytes", n);
-  int rc = grow_ids(v, (size_t)id + 1, err);
-  if (rc || (rc = grow_slots(v, err))) return rc;
-  for (; v->size <= id; v->size++) v->at[v->size] = 0, v->len[v->size] = TOKENIZER_NONE;
-  if (v->len[id] != TOKENIZER_NONE)
-    return err_set(err, ERR_FORMAT, "id %u has two tokens, \"%.*s\" and \"%.*s\"", id,
-                   v->len[id] > 60 ? 60 : (int)v->len[id], v->blob.data + v->at[id], shown, s);
-  size_t slot = slot_of(v, s, n);
-  if (v->slots[slot] != TOKENIZER_NONE)
-    return err_set(err, ERR_FORMAT, "token \"%.*s\" has two ids, %u and %u", shown, s,
-                   v->slots[slot], id);
-  size_t at = v->blob.len;
+  if (v->blob.len + n >= UINT32_MAX / 2)
+    return err_set(err, ERR_LIMIT, "a vocabulary of more than 2 GiB");
+  int rc = grow_slots(v, v->slot_used + 1, err);
+  if (rc || (rc = reach_id(v, id, err))) return rc;
+  if (v->len[id] != TOKENIZER_NONE) return taken(v, s, n, id, TOKENIZER_NONE, err);
+  uint64_t hash = vocab_hash(v, s, n);
+  size_t slot = slot_of(v, s, n, hash), at = v->blob.len;
+  if (v->slots[slot].id != TOKENIZER_NONE) return taken(v, s, n, id, v->slots[slot].id, err);
   buf_add(&v->blob, s, n);
   if ((rc = buf_check(&v->blob, "vocabulary", err))) return rc;
-  v->at[id] = at;
+  v->at[id] = (uint32_t)at;
   v->len[id] = (uint32_t)n;
-  v->slots[slot] = id;
+  v->slots[slot] = (struct vocab_slot){id, (uint32_t)(hash >> 32)};
   v->slot_used++;
   v->entries++;
   return 0;
 }
 
+void vocab_seal(struct vocab *v) {
+  v->model_end = v->blob.len;
+}
+
+/* ---- finding ---- */
+
+uint32_t vocab_find_hashed(const struct vocab *v, const char *s, size_t n, uint64_t hash) {
+  return v->slot_count ? v->slots[slot_of(v, s, n, hash)].id : TOKENIZER_NONE;
+}
+
 uint32_t vocab_find(const struct vocab *v, const char *s, size_t n) {
-  return v->slot_count ? v->slots[slot_of(v, s, n)] : TOKENIZER_NONE;
+  return vocab_find_hashed(v, s, n, vocab_hash(v, s, n));
+}
+
+uint32_t vocab_find_model(const struct vocab *v, const char *s, size_t n) {
+  uint32_t id = vocab_find(v, s, n);
+  return id != TOKENIZER_NONE && v->at[id] >= v->model_end ? TOKENIZER_NONE : id;
 }
 
 const char *vocab_string(const struct vocab *v, uint32_t id, size_t *n) {
@@ -104,13 +191,14 @@ int vocab_finish(struct vocab *v, bool byte_level, struct err *err) {
   size_t strings = v->blob.len;
   v->bytes_at = mem_array(v->size, sizeof *v->bytes_at);
   v->bytes_len = mem_array(v->size, sizeof *v->bytes_len);
-  if (!v->bytes_at || !v->bytes_len) return err_nomem(err, v->size * 12, "vocabulary");
-  if (buf_reserve(&v->blob, strings + 1)) return err_nomem(err, strings, "vocabulary");
+  if (!v->bytes_at || !v->bytes_len) return err_nomem(err, v->size * 8, "vocabulary");
+  if (buf_reserve(&v->blob, byte_level ? strings + 1 : 1))
+    return err_nomem(err, strings, "vocabulary");
   for (size_t id = 0; id < v->size; id++) {
     v->bytes_at[id] = v->at[id];
     v->bytes_len[id] = v->len[id] == TOKENIZER_NONE ? 0 : v->len[id];
     if (!byte_level || !v->bytes_len[id]) continue;
-    v->bytes_at[id] = v->blob.len;
+    v->bytes_at[id] = (uint32_t)v->blob.len;
     v->bytes_len[id] =
         (uint32_t)bytes_decode(v->blob.data + v->at[id], v->len[id], v->blob.data + v->blob.len);
     v->blob.len += v->bytes_len[id];
