@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* The model against the plainest way of merging, over tables of merges that no training makes:
+ * results that are a part, results of several merges, cycles, a pair given twice. Then what words
+ * become symbols of, and how time grows with length.
+ */
+#include "support/test.h"
+
+#include "base/buf.h"
+#include "base/rng.h"
+#include "tokenizer/parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- random merges ---- tokens a, b, c …, the first of them single letters */
+
+static struct tokenizer *random_model(struct rng *rng, unsigned letters, unsigned tokens,
+                                      unsigned merges) {
+  struct tokenizer *t;
+  char name[16];
+  if (tokenizer_new(&t, NULL)) return NULL;
+  for (uint32_t id = 0; id < tokens; id++) {
+    int n = id < letters ? snprintf(name, sizeof name, "%c", 'a' + (int)id)
+                         : snprintf(name, sizeof name, "<%u>", id);
+    CHECK_INT(vocab_add(&t->vocab, name, (size_t)n, id, NULL), 0);
+  }
+  for (unsigned i = 0; i < merges; i++) {
+    uint32_t left = (uint32_t)rng_below(rng, tokens), right = (uint32_t)rng_below(rng, tokens);
+    uint32_t to = (uint32_t)rng_below(rng, tokens);
+    if (rng_below(rng, 4) == 0) to = rng_below(rng, 2) ? left : right;
+    CHECK_INT(bpe_add(&t->bpe, left, right, to, NULL), 0);
+  }
+  vocab_seal(&t->vocab);
+  CHECK_INT(bpe_finish(&t->bpe, &t->vocab, NULL), 0);
+  return t;
+}
+
+#define TOKENS_MAX 20
+
+struct plain {
+  uint32_t rank[TOKENS_MAX][TOKENS_MAX]; /* a pair given twice has its last rank */
+  const uint32_t *result;
+};
+
+static struct plain plain_of(const struct bpe *b) {
+  struct plain p = {.result = b->result};
+  memset(p.rank, 0xFF, sizeof p.rank);
+  for (size_t i = 0; i < b->count; i++) p.rank[b->left[i]][b->right[i]] = (uint32_t)i;
+  return p;
+}
+
+static size_t plain_merge(const struct plain *p, uint32_t *ids, size_t n) {
+  for (;;) {
+    uint32_t low = UINT32_MAX;
+    size_t at = 0;
+    for (size_t i = 0; i + 1 < n; i++) {
+      uint32_t rank = p->rank[ids[i]][ids[i + 1]];
+      if (rank < low) low = rank, at = i;
+    }
+    if (low == UINT32_MAX) return n;
+    ids[at] = p->result[low];
+    memmove(ids + at + 1, ids + at + 2, (n - at - 2) * sizeof *ids);
+    n--;
+  }
+}
+
+static void same_as_plain(struct rng *rng, struct tokenizer *t, unsigned letters, size_t longest) {
+  struct tokenizer_work *w;
+  struct plain p = plain_of(&t->bpe);
+  char word[1024];
+  uint32_t want[1024];
+  CHECK_INT(tokenizer_work_new(&w, t, NULL), 0);
+  for (int k = 0; k < 6; k++) {
+    struct tokens got = {0};
+    size_t n = 1 + rng_below(rng, longest), covered = 0;
+    unsigned used = 1 + (unsigned)rng_below(rng, letters);
+    for (size_t i = 0; i < n; i++) word[i] = (char)('a' + rng_below(rng, used));
+    for (size_t i = 0; i < n; i++) want[i] = (uint32_t)(word[i] - 'a');
+    size_t count = plain_merge(&p, want, n);
+    CHECK_INT(bpe_word(t, w, word, n, k % 3, &got, k & 1, 10, NULL), 0);
+    CHECK_INT(got.count, count);
+    CHECK(got.count == count && !memcmp(got.ids, want, count * sizeof *want));
+    for (size_t i = 0; i < got.count && k & 1; i++) {
+      CHECK_INT(got.spans[i].start, 10 + covered);
+      covered = got.spans[i].end - 10;
+    }
+    if (k & 1) CHECK_INT(covered, n);
+    tokens_clear(&got);
+  }
+  tokenizer_work_free(w);
+}
+
+static void merging_equals_the_plain_way(void) {
+  struct rng rng;
+  rng_seed(&rng, 3);
+  for (int i = 0; i < 400; i++) {
+    unsigned letters = 1 + (unsigned)rng_below(&rng, 6);
+    unsigned tokens = letters + 1 + (unsigned)rng_below(&rng, 12);
+    unsigned merges = 1 + (unsigned)rng_below(&rng, i % 4 ? 20 : 200);
+    struct tokenizer *t = random_model(&rng, letters, tokens, merges);
+    same_as_plain(&rng, t, letters, i % 3 ? 80 : 400);
+    tokenizer_free(t);
+  }
+}
+
+/* (a,a) gives t, (x,t) gives a again: every merge puts new places into the middle of its own list,
+ * which is then sorted again and again, until the heap takes over. */
+static void merges_that_disorder_their_lists(void) {
+  static char word[6000];
+  static uint32_t want[6000];
+  struct tokens got = {0};
+  struct tokenizer *t;
+  struct tokenizer_work *w;
+  size_t n = sizeof word;
+  CHECK_INT(tokenizer_new(&t, NULL), 0);
+  for (uint32_t id = 0; id < 3; id++) CHECK_INT(vocab_add(&t->vocab, &"axt"[id], 1, id, NULL), 0);
+  CHECK_INT(bpe_add(&t->bpe, 1, 2, 0, NULL), 0);
+  CHECK_INT(bpe_add(&t->bpe, 0, 0, 2, NULL), 0);
+  vocab_seal(&t->vocab);
+  CHECK_INT(bpe_finish(&t->bpe, &t->vocab, NULL), 0);
+  CHECK_INT(tokenizer_work_new(&w, t, NULL), 0);
+  struct plain p = plain_of(&t->bpe);
+  for (int round = 0; round < 2; round++) { /* the second with lists that were left standing */
+    for (size_t i = 0; i < n; i++) want[i] = (uint32_t)((word[i] = "axaaa"[i % 5]) == 'x');
+    size_t count = plain_merge(&p, want, n);
+    tokens_reset(&got);
+    CHECK_INT(bpe_word(t, w, word, n, BPE_CHARACTERS, &got, false, 0, NULL), 0);
+    CHECK_MEM(got.ids, got.count * sizeof *want, want, count * sizeof *want);
+  }
+  tokens_clear(&got);
+  tokenizer_work_free(w);
+  tokenizer_free(t);
+}
+
+int main(void) {
+  TEST(merging_equals_the_plain_way);
+  TEST(merges_that_disorder_their_lists);
+  return test_done();
+}
