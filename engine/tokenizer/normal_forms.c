@@ -333,6 +333,32 @@ static void region_write(const struct region *r, struct step_io *io, size_t from
   }
 }
 
+/* Whether nothing after [at, at + used) touches it. */
+static bool ends_there(enum normal_form form, const struct step_io *io, size_t at) {
+  size_t used;
+  return at >= io->n || !(record_at(io->s + at, io->n - at, &used) & tail(form));
+}
+
+/* The common neighbourhood: one character that touches nothing and that nothing touches. Writes it
+ * when its decomposition is all there is to do; returns its end, or 0. */
+static size_t write_single(enum normal_form form, struct step_io *io, size_t at) {
+  size_t used, n;
+  uint32_t c = utf8_decode(io->s + at, io->n - at, &used), i = c - HANGUL_BASE;
+  size_t end = at + used;
+  if (!ends_there(form, io, end)) return 0;
+  if (i < HANGUL_COUNT) {
+    if (composes(form)) return 0;
+    step_put_char(io, HANGUL_L + i / 588, at, end);
+    step_put_char(io, HANGUL_V + i % 588 / 28, at, end);
+    if (i % 28) step_put_char(io, HANGUL_T + i % 28, at, end);
+    return end;
+  }
+  const char *s = normal_decompose(c, compatible(form), &n);
+  if (composes(form) && (utf8_decode(s, n, &used) == UTF8_BAD || used < n)) return 0;
+  step_put(io, s, n, at, end);
+  return end;
+}
+
 int form_run(enum normal_form form, struct step_io *io, struct err *err) {
   struct region r = {.cap = 32};
   struct scan z = {.form = form, .s = io->s, .n = io->n};
@@ -350,6 +376,10 @@ int form_run(enum normal_form form, struct step_io *io, struct err *err) {
     if (z.dirty == z.n) z.begin = z.n;
     step_keep(io, from, z.begin - from);
     if (z.dirty == z.n) break;
+    if (z.begin == z.dirty && (end = write_single(form, io, z.dirty))) {
+      z.at = end;
+      continue;
+    }
     if (!region_read(&r, form, io, z.begin, z.dirty, &end)) {
       rc = err_nomem(err, r.cap * 2 * sizeof *r.items, "a run of combining marks");
       break;

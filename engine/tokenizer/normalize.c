@@ -18,6 +18,9 @@
  * Not done: Precompiled (the table of a Unigram model), refused by name.
  */
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/cancel.h"
 #include "base/mem.h"
@@ -55,7 +58,13 @@ struct normalizer {
 /* ---- one character at a time ---- */
 
 static uint32_t char_at(const struct step_io *io, size_t at, size_t *used, uint32_t *record) {
-  uint32_t c = utf8_decode(io->s + at, io->n - at, used);
+  uint32_t c = (unsigned char)io->s[at];
+  if (c < 0x80) {
+    *used = 1;
+    *record = normal_record[normal_blocks[0][c]];
+    return c;
+  }
+  c = utf8_decode(io->s + at, io->n - at, used);
   if (c == UTF8_BAD) *used = 1;
   *record = c == UTF8_BAD ? 0 : normal_of(c);
   return c;
@@ -94,11 +103,28 @@ static uint32_t flags_of(const struct step *step) {
   return step->kind == STEP_LOWER ? NORMAL_LOWER : step->gone | step->space;
 }
 
+/* Copies the ASCII that begins at `at`, in small letters; returns its end. */
+static size_t lower_ascii(struct step_io *io, size_t at) {
+  size_t end = at, was = io->out->text.len;
+  while (end < io->n && (unsigned char)io->s[end] < 0x80) end++;
+  step_keep(io, at, end - at);
+  if (io->out->text.failed) return end;
+  for (char *p = io->out->text.data + was, *stop = p + (end - at); p < stop; p++)
+    *p = (char)(*p + ((unsigned char)(*p - 'A') < 26 ? 'a' - 'A' : 0));
+  return end;
+}
+
 /* Writes what has a flag differently; copies what lies between. */
 static void run_flagged(const struct step *step, struct step_io *io) {
   uint32_t flags = flags_of(step), r;
   size_t from = 0;
   for (size_t at = 0, used; at < io->n; at += used) {
+    if (step->kind == STEP_LOWER && (unsigned)(io->s[at] - 'A') < 26) {
+      step_keep(io, from, at - from);
+      from = lower_ascii(io, at);
+      used = from - at;
+      continue;
+    }
     uint32_t c = char_at(io, at, &used, &r);
     if (!(r & flags)) continue;
     step_keep(io, from, at - from);
@@ -163,8 +189,62 @@ static void put_content(const struct step *step, struct step_io *io, size_t to) 
   step_put(io, step->content, step->content_n, to ? step_back(io->s, 0, to) : 0, to);
 }
 
+#ifdef __SSE2__
+/* How often the byte in all of `find` stands in s. */
+static size_t count_byte(const char *s, size_t n, __m128i find) {
+  size_t count = 0, at = 0;
+  __m128i sum = _mm_setzero_si128();
+  for (; n - at >= 16; at += 16) { /* of 16 results, 0 or −1 each, the two sums */
+    __m128i hit = _mm_cmpeq_epi8(_mm_loadu_si128((const void *)(s + at)), find);
+    hit = _mm_sub_epi8(_mm_setzero_si128(), hit);
+    sum = _mm_add_epi64(sum, _mm_sad_epu8(hit, _mm_setzero_si128()));
+  }
+  for (; at < n; at++) count += s[at] == (char)_mm_cvtsi128_si32(find);
+  return count + (size_t)_mm_cvtsi128_si64(sum) +
+         (size_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(sum, sum));
+}
+#endif
+
+/* One byte replaced by a few, which is how spaces become "▁": sixteen bytes are stored at a time,
+ * and what was stored too much is overwritten. Positions are not kept. Returns how far it came. */
+static size_t run_byte(const struct step *step, struct step_io *io) {
+#ifdef __SSE2__
+  enum { WIDE = 16 };
+  struct buf *out = &io->out->text;
+  const __m128i find = _mm_set1_epi8(step->find[0]);
+  const size_t put = step->content_n;
+  char content[8] = {0};
+  size_t at = 0;
+  if (step->find_n != 1 || put > sizeof content || io->out->track) return 0;
+  if (buf_reserve(out, io->n + count_byte(io->s, io->n, find) * put + 2 * WIDE)) return 0;
+  if (put) memcpy(content, step->content, put);
+  char *to = out->data + out->len;
+  for (; io->n - at >= 2 * WIDE; at += WIDE) {
+    const char *s = io->s + at;
+    __m128i v = _mm_loadu_si128((const void *)s);
+    unsigned mask = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, find)), done = 0;
+    for (; mask; mask &= mask - 1) {
+      unsigned i = (unsigned)__builtin_ctz(mask);
+      _mm_storeu_si128((void *)to, _mm_loadu_si128((const void *)(s + done)));
+      memcpy(to + (i - done), content, sizeof content);
+      to += i - done + put;
+      done = i + 1;
+    }
+    _mm_storeu_si128((void *)to, _mm_loadu_si128((const void *)(s + done)));
+    to += WIDE - done;
+  }
+  out->len = (size_t)(to - out->data);
+  *to = 0;
+  return at;
+#else
+  (void)step;
+  (void)io;
+  return 0;
+#endif
+}
+
 static void run_literal(const struct step *step, struct step_io *io) {
-  size_t from = 0;
+  size_t from = run_byte(step, io);
   const char *hit;
   while (from < io->n && (hit = memmem(io->s + from, io->n - from, step->find, step->find_n))) {
     size_t at = (size_t)(hit - io->s), to = at + step->find_n;
