@@ -72,6 +72,32 @@ static int l_tiktoken(lua_State *L) {
   return 1;
 }
 
+/*** A SentencePiece model of type BPE as the text of a tokenizer.json.
+-- @function engine.tokenizer_files.sentencepiece
+-- @param bytes string: a tokenizer.model
+-- @param options table: optional { bos = whether encoding with special tokens begins with BOS (default true),
+eos = whether it ends with EOS (default false), space = "always" or "first": a space goes before every stretch
+between special tokens, or before a text that has none (default: as SentencePiece, so far as JSON can say it) }
+-- @return string: the JSON
+-- @error format, limit, unsupported (Unigram …), cancelled
+-- @example require("engine.tokenizer_files").sentencepiece(bytes) */
+static int l_sentencepiece(lua_State *L) {
+  static const char *const known[] = {"bos", "eos", "space", NULL};
+  static const char *const spaces[] = {"auto", "always", "first", NULL};
+  size_t n;
+  const char *bytes = luaL_checklstring(L, 1, &n);
+  struct err err;
+  bind_options(L, 2, known);
+  struct sentencepiece_options o = {.no_bos = !bind_opt_boolean(L, 2, "bos", true),
+                                    .eos = bind_opt_boolean(L, 2, "eos", false)};
+  lua_pushstring(L, bind_opt_string(L, 2, "space", "auto"));
+  o.space = (enum sentencepiece_space)luaL_checkoption(L, -1, NULL, spaces);
+  struct buf *json = bind_buf(L);
+  if (sentencepiece_convert(bytes, n, &o, json, &err)) return bind_fail(L, &err);
+  bind_push_buf(L, json);
+  return 1;
+}
+
 /*** The encodings whose pattern and special tokens are known.
 -- @function engine.tokenizer_files.encodings
 -- @return table: list of names */
@@ -86,8 +112,11 @@ static int l_encodings(lua_State *L) {
 
 int luaopen_engine_tokenizer_files(lua_State *L);
 int luaopen_engine_tokenizer_files(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"kind", l_kind}, {"tiktoken", l_tiktoken}, {"encodings", l_encodings}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"kind", l_kind},
+                                       {"tiktoken", l_tiktoken},
+                                       {"sentencepiece", l_sentencepiece},
+                                       {"encodings", l_encodings},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

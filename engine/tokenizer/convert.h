@@ -30,6 +30,8 @@ enum tokenizer_file {
 };
 enum tokenizer_file tokenizer_sniff(const char *bytes, size_t n);
 
+/* ---- tiktoken ---- */
+
 /* A rank file has the tokens only: how text is cut and which special tokens there are is told by the
  * name of the encoding, or by a pattern and a list. With neither, the encoding is the one whose
  * published file has these very ranks; ERR_MISUSE names the known ones when there is none. */
@@ -53,5 +55,22 @@ int tiktoken_convert(const char *bytes, size_t n, const struct tiktoken_options 
                      struct buf *json, struct err *err);
 /* The names of the encodings, one after the other; NULL after the last. */
 const char *tiktoken_encoding(size_t i);
+
+/* ---- SentencePiece ---- */
+
+enum sentencepiece_space {                     /* the space that is put before a text */
+                           SENTENCEPIECE_AUTO, /* as SentencePiece has it, so far as a tokenizer.json can say that */
+                           SENTENCEPIECE_ALWAYS, /* before every stretch between special tokens: as the published files */
+                           SENTENCEPIECE_FIRST /* before the text, unless it has one: transformers' "legacy": false */
+};
+struct sentencepiece_options {
+  bool no_bos, eos; /* what encoding with special tokens adds; the file does not say */
+  enum sentencepiece_space space;
+};
+/* Appends the tokenizer.json of a SentencePiece model of type BPE. options may be NULL. ERR_FORMAT
+ * with the byte or the piece, ERR_LIMIT, ERR_UNSUPPORTED (Unigram and other types, normalization by
+ * a table, suffixes), ERR_CANCELLED. */
+int sentencepiece_convert(const char *bytes, size_t n, const struct sentencepiece_options *options,
+                          struct buf *json, struct err *err);
 
 #endif
