@@ -6,6 +6,7 @@
 local config = require "lathe.config"
 local file = require "engine.file"
 local files = require "engine.tokenizer_files"
+local json = require "engine.json"
 local tokenizer = require "engine.tokenizer"
 
 local M = {}
@@ -41,6 +42,52 @@ local function file_in(folder)
   return nil, folder .. ": no tokenizer.json, tokenizer.model, .tiktoken or .gguf", "not_found"
 end
 
+local function read_config(folder, name)
+  local path = folder .. "/" .. name
+  if not file.stat(path) then return {} end
+  local text, message, code = file.read(path, LIMIT)
+  if not text then return nil, message, code end
+  local value
+  value, message, code = json.decode(text, path)
+  if value == nil then return nil, message, code end
+  if json.kind(value) ~= "object" then return nil, path .. ": is not a JSON object", "format" end
+  return value
+end
+
+-- added_tokens.json has what was added to a SentencePiece model later: { content = id }.
+local function with_added(text, added)
+  local list = {}
+  for content, id in pairs(added) do
+    if math.type(id) ~= "integer" then return nil, ("added_tokens.json: \"%s\" has no id"):format(content), "format" end
+    list[#list + 1] = { id = id, content = content }
+  end
+  table.sort(list, function(a, b) return a.id < b.id end)
+  for i, a in ipairs(list) do
+    list[i] = (',\n{"id":%d,"content":%s,"single_word":false,"lstrip":false,"rstrip":false,"normalized":false,'
+      .. '"special":true}'):format(a.id, json.encode(a.content))
+  end
+  local at = text:find('],\n"normalizer":', 1, true) -- no string of JSON holds a line end
+  return text:sub(1, at - 1) .. table.concat(list) .. text:sub(at)
+end
+
+local function sentencepiece(path, _, folder)
+  local bytes, message, code = file.read(path, LIMIT)
+  if not bytes then return nil, message, code end
+  local said, added = {}, {}
+  if folder then
+    said, message, code = read_config(folder, "tokenizer_config.json")
+    if not said then return nil, message, code end
+    added, message, code = read_config(folder, "added_tokens.json")
+    if not added then return nil, message, code end
+  end
+  local text
+  text, message, code = files.sentencepiece(bytes, { bos = said.add_bos_token ~= false,
+    eos = said.add_eos_token == true, space = said.legacy == false and "first" or nil })
+  if not text then return nil, message, code end
+  return with_added(text, added)
+end
+
+-- kind → function(path, options, folder): the JSON; folder is given when a folder was named.
 local READ = {
   json = function(path) return file.read(path, LIMIT) end,
   tiktoken = function(path, options)
@@ -48,6 +95,7 @@ local READ = {
     if not bytes then return nil, message, code end
     return files.tiktoken(bytes, { encoding = options.encoding, pattern = options.pattern, special = options.special })
   end,
+  sentencepiece = sentencepiece,
 }
 
 local function check(options)
@@ -68,7 +116,8 @@ function M.json(path, options)
   options = check(options)
   local info, message, code = file.stat(path)
   if not info then return nil, message or path .. ": no such file", code or "not_found" end
-  if info.type == "folder" then
+  local folder = info.type == "folder" and path or nil
+  if folder then
     path, message, code = file_in(path)
     if not path then return nil, message, code end
     info = file.stat(path)
@@ -79,7 +128,7 @@ function M.json(path, options)
   local kind = files.kind(head)
   if not READ[kind] then return nil, path .. ": is no tokenizer that we know", "format" end
   local text
-  text, message, code = READ[kind](path, options)
+  text, message, code = READ[kind](path, options, folder)
   if not text then return nil, path .. ": " .. message, code end
   return text, kind
 end

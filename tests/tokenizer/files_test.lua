@@ -132,6 +132,156 @@ test.case("tiktoken: Llama 3's own ranks are recognised and give its tokenizer.j
   end)
 end)
 
+-- ---- SentencePiece ----
+
+local function varint(v)
+  local out = ""
+  repeat
+    local low = v & 127
+    v = v >> 7
+    out = out .. string.char(v ~= 0 and low | 128 or low)
+  until v == 0
+  return out
+end
+local function int(field, v) return varint(field << 3) .. varint(v) end
+local function bytes_(field, s) return varint(field << 3 | 2) .. varint(#s) .. s end
+local function float(field, v) return varint(field << 3 | 5) .. string.pack("<f", v) end
+
+local UNKNOWN, CONTROL, USER, UNUSED, BYTE = 2, 3, 4, 5, 6
+local function piece(s, score, type)
+  return bytes_(1, bytes_(1, s) .. float(2, score or 0) .. (type and int(3, type) or ""))
+end
+local START = piece("<unk>", 0, UNKNOWN) .. piece("<s>", 0, CONTROL) .. piece("</s>", 0, CONTROL)
+local BPE = bytes_(2, int(3, 2))
+local PLAIN = bytes_(3, bytes_(1, "identity") .. int(4, 0))
+
+--- <unk> <s> </s>, then pieces { s, score, type }.
+local function model(pieces, trainer, normalizer)
+  local out = { START }
+  for _, p in ipairs(pieces) do out[#out + 1] = piece(p[1], p[2], p[3]) end
+  return table.concat(out) .. (trainer or BPE) .. (normalizer or PLAIN)
+end
+
+local SPACE = "▁"
+local SMALL = { { "ab", -1 }, { SPACE .. "a", -2 }, { "bab", -3 }, { SPACE, -4 }, { "a", -5 }, { "b", -6 } }
+
+local function parse(text)
+  local t, message, code = tokenizer.parse(text)
+  if code == "unsupported" and message:find "not supported yet" then test.skip(message) end
+  return t, message, code
+end
+
+local function sp(bytes, options)
+  local text, message, code = files.sentencepiece(bytes, options)
+  if not text then return nil, message, code end
+  return parse(text)
+end
+
+test.case("SentencePiece: scores become merges, spaces ▁", function()
+  local t = json.decode(assert(files.sentencepiece(model(SMALL))))
+  local merges = {}
+  for i = 1, #t.model.merges do merges[i] = t.model.merges[i][1] .. "|" .. t.model.merges[i][2] end
+  test.equal(merges, { "a|b", SPACE .. "|a", "b|ab" })
+  test.equal(t.model.unk_token, "<unk>")
+  test.equal(t.model.byte_fallback, false)
+  local tok = assert(sp(model(SMALL)))
+  test.equal(tok:encode "ab a", { 6, 3, 4 })
+  test.equal(tok:encode("bab", { special = true }), { 1, 6, 5 })
+  test.equal(tok:encode "axxb", { 4, 0, 8 }) -- unknown characters in a row are one
+  test.equal(tok:encode "", {})
+  test.equal(tok:decode { 6, 3, 4 }, "ab a")
+  test.equal(assert(sp(model(SMALL), { bos = false, eos = true })):encode("a", { special = true }), { 4, 2 })
+end)
+
+test.case("SentencePiece: bytes", function()
+  local pieces = {}
+  for b = 0, 255 do pieces[#pieces + 1] = { ("<0x%02X>"):format(b), 0, BYTE } end
+  for _, p in ipairs(SMALL) do pieces[#pieces + 1] = p end
+  local fallback = bytes_(2, int(3, 2) .. int(35, 1))
+  local tok = assert(sp(model(pieces, fallback)))
+  test.equal(tok:encode "aé", { 260, 3 + 0xC3, 3 + 0xA9 })
+  test.equal(tok:decode { 260, 3 + 0xC3, 3 + 0xA9 }, "aé")
+  pieces[66] = { "x", 0 }
+  local t, message, code = sp(model(pieces, fallback))
+  test.equal(t, nil)
+  test.equal(code, "format")
+  test.contains(message, 'no byte piece "<0x41>"')
+end)
+
+test.case("SentencePiece: spaces and prefixes as the model says", function()
+  local function spaced(...) return bytes_(3, bytes_(1, "identity") .. table.concat { ... }) end
+  local tok = assert(sp(model(SMALL, BPE, spaced()))) -- extra spaces are removed by default
+  test.equal(tok:encode "  a   b  ", { 4, 6, 8 })
+  test.equal(tok:encode "   ", {})
+  tok = assert(sp(model(SMALL, BPE, spaced(int(3, 0), int(4, 0)))))
+  test.equal(tok:encode "a b ", { 7, 6, 8, 6 })
+  test.equal(tok:decode { 4, 8 }, " ab")
+end)
+
+test.case("SentencePiece: pieces of the user's are found in the text", function()
+  local pieces = { { "<mask>", 0, USER }, { SPACE .. SPACE, 0, USER } }
+  for _, p in ipairs(SMALL) do pieces[#pieces + 1] = p end
+  local tok = assert(sp(model(pieces)))
+  test.equal(tok:encode "a<mask>ab", { 6, 3, 5 })
+  test.equal(tok:encode "a  b", { 6, 4, 10 })
+  local t = json.decode(assert(files.sentencepiece(model(pieces))))
+  test.equal(t.added_tokens[4].special, false)
+  test.equal(t.pre_tokenizer.prepend_scheme, "first")
+end)
+
+test.case("SentencePiece: what is wrong, and what is not done, is named", function()
+  local function refused(bytes, code, part)
+    local text, message, kind = files.sentencepiece(bytes)
+    test.equal(text, nil, part)
+    test.contains(message, part)
+    test.equal(kind, code)
+  end
+  local function trainer(...) return model(SMALL, bytes_(2, table.concat { ... })) end
+  refused(model(SMALL, ""), "unsupported", "type Unigram")
+  refused(trainer(int(3, 1)), "unsupported", "type Unigram")
+  refused(trainer(int(3, 3)), "unsupported", "type Word")
+  refused(trainer(int(3, 4)), "unsupported", "type Char")
+  refused(trainer(int(3, 2), int(24, 1)), "unsupported", "treat_whitespace_as_suffix")
+  refused(model(SMALL, BPE, bytes_(3, bytes_(1, "nmt_nfkc") .. bytes_(2, "xxxx"))), "unsupported", "(nmt_nfkc)")
+  refused(model { { "a", 0, UNUSED } }, "unsupported", "piece 3: unused")
+  refused(model { { "a", 0, 7 } }, "format", "piece 3: pieces of type 7")
+  refused(model { { "a", 0, 1 << 40 } }, "format", "piece 3: pieces of type 255")
+  refused(model { { "a" }, { "a" } }, "format", 'piece 4: token "a" has two ids')
+  refused(model { { "" } }, "format", "piece 3: an empty piece")
+  refused(model { { "a\0" } }, "unsupported", "piece 3: a piece with a zero byte")
+  refused(model { { "\xff" } }, "format", "piece 3: the piece is not UTF-8")
+  refused(model { { "a", 0 / 0 } }, "format", "piece 3: the score")
+  refused(model { { ("x"):rep(1025) } }, "limit", "piece 3: a piece of 1025 bytes")
+  refused(model { { "<2>", 0, UNKNOWN } }, "format", "piece 3: a second unknown piece")
+  refused(piece "a" .. BPE, "format", "no unknown piece")
+  refused(BPE, "format", "no pieces")
+  refused("", "format", "no pieces")
+  refused(model { { "ab" }, { "b" } }, "unsupported", 'piece 3, "ab", is made of a character')
+  refused(START .. "\11\0", "format", "the model: byte ")
+  refused(START .. "\7", "format", "wire type 7")
+  refused(START .. "\0\0", "format", "field number 0")
+  refused(START .. "\8\1", "format", "piece: wire type 0 where 2 is expected")
+  refused("\10\255\255\255\255\255\255\255\255\255\1", "format", "ends early")
+  refused("\10" .. ("\255"):rep(20), "format", "ends early")
+  refused("\10\5\10\100abc", "format", "piece 0: piece: ends early")
+  refused(bytes_(1, int(1, 5)), "format", "piece 0: piece: wire type 0")
+  local good = model(SMALL)
+  for n = 1, #good - 1 do test.equal(pcall(files.sentencepiece, good:sub(1, n)), true) end
+end)
+
+test.case("SentencePiece: a folder's tokenizer_config.json and added_tokens.json count", function()
+  test.with_dir(function(dir)
+    file.write(dir .. "/tokenizer.model", model(SMALL))
+    file.write(dir .. "/tokenizer_config.json", '{"add_bos_token": false, "add_eos_token": true}')
+    file.write(dir .. "/added_tokens.json", '{"<pad>": 9, "<mask>": 10}')
+    local text, kind = assert(tokenizers.json(dir))
+    test.equal(kind, "sentencepiece")
+    local tok = assert(parse(text))
+    test.equal(tok:encode("a<pad><mask>", { special = true }), { 4, 9, 10, 2 })
+    test.equal(assert(tokenizers.load(dir .. "/tokenizer.model")):encode("a", { special = true }), { 1, 4 })
+  end)
+end)
+
 -- ---- any file ----
 
 test.case("kinds are told by bytes", function()
