@@ -498,6 +498,8 @@ static size_t check_special(lua_State *L, struct training *tr) {
     if (lua_geti(L, -1, i + 1) != LUA_TSTRING)
       luaL_error(L, "option 'special': element %I is not a string", i + 1);
     tr->special[i] = lua_tostring(L, -1);
+    if (strlen(tr->special[i]) != lua_rawlen(L, -1))
+      luaL_error(L, "option 'special': element %I holds a zero byte", i + 1);
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -542,36 +544,72 @@ static void push_facts(lua_State *L, const struct tokenizer_train_facts *f) {
   const struct {
     const char *name;
     uint64_t value;
-  } facts[] = {{"bytes", f->bytes},       {"texts", f->texts},         {"words", f->words},
-               {"distinct", f->distinct}, {"forgotten", f->forgotten}, {"merges", f->merges}};
-  lua_createtable(L, 0, 6);
+  } facts[] = {{"bytes", f->bytes},         {"texts", f->texts},
+               {"words", f->words},         {"distinct", f->distinct},
+               {"forgotten", f->forgotten}, {"forgotten_words", f->forgotten_words},
+               {"runs", f->runs},           {"merges", f->merges}};
+  lua_createtable(L, 0, 8);
   for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
     lua_pushinteger(L, (lua_Integer)facts[i].value);
     lua_setfield(L, -2, facts[i].name);
   }
 }
 
-/*** Trains a byte-level BPE vocabulary (GPT-2 pattern). The order of the texts does not matter.
--- @function engine.tokenizer.train
--- @param options table: texts = list or iterator function of strings; vocab_size = 4096, everything
---   included; special = list of special tokens, which get the first ids; min_frequency = 0: pairs
---   that are rarer are not merged; memory = 0: bytes for distinct words, beyond which the rarest
-are
---   forgotten (and counted)
--- @return tokenizer
--- @return table: bytes, texts, words, distinct, forgotten, merges
--- @error no memory, interrupted
--- @example require("engine.tokenizer").train { texts = { "to be or not to be" }, vocab_size = 260 }
-*/
-static int l_train(lua_State *L) {
-  static const char *const known[] = {"texts",         "vocab_size", "special",
-                                      "min_frequency", "memory",     NULL};
-  luaL_checktype(L, 1, LUA_TTABLE);
-  bind_options(L, 1, known);
+/* Calls the function at TRAIN_PROGRESS of the stack; what it raises is dropped, since C code that
+ * holds memory stands between. */
+#define TRAIN_PROGRESS 2
+static void tell_progress(void *arg, size_t merges, size_t of) {
+  lua_State *L = arg;
+  lua_pushvalue(L, TRAIN_PROGRESS);
+  lua_pushinteger(L, (lua_Integer)merges);
+  lua_pushinteger(L, (lua_Integer)of);
+  if (lua_pcall(L, 2, 0, 0)) lua_pop(L, 1);
+}
+
+static struct tokenizer_train_options train_options(lua_State *L) {
   struct tokenizer_train_options o = {
       .vocab_size = (size_t)bind_opt_integer(L, 1, "vocab_size", 4096, 1, TOKENIZER_MAX_ID),
       .min_frequency = (uint64_t)bind_opt_integer(L, 1, "min_frequency", 0, 0, INT64_MAX),
-      .memory = (size_t)bind_opt_integer(L, 1, "memory", 0, 0, INT64_MAX)};
+      .max_token_length = (size_t)bind_opt_integer(L, 1, "max_token_length", 0, 0, INT64_MAX),
+      .pattern = bind_opt_string(L, 1, "pattern", NULL),
+      .normalizer = bind_opt_string(L, 1, "normalizer", NULL),
+      .bos = bind_opt_string(L, 1, "bos", NULL),
+      .eos = bind_opt_string(L, 1, "eos", NULL),
+      .memory = (size_t)bind_opt_integer(L, 1, "memory", 0, 0, INT64_MAX),
+      .scratch = bind_opt_string(L, 1, "scratch", NULL),
+      .pool = bind_pool(L),
+      .arg = L};
+  int type = lua_getfield(L, 1, "progress");
+  if (type != LUA_TNIL && type != LUA_TFUNCTION)
+    luaL_error(L, "option 'progress': a function expected, got %s", luaL_typename(L, -1));
+  if (type == LUA_TFUNCTION) o.progress = tell_progress;
+  lua_replace(L, TRAIN_PROGRESS);
+  return o;
+}
+
+/*** Trains a byte-level BPE vocabulary, equal to Hugging Face's BpeTrainer. Neither the order of the
+-- texts nor the number of threads matters.
+-- @function engine.tokenizer.train
+-- @param options table: texts = list or iterator function of strings; vocab_size = 4096, everything
+--   included; special = list of special tokens, which get the first ids; pattern = "gpt2", "cl100k",
+--   "llama3", "qwen2", "o200k" or a regular expression whose matches are words; normalizer = "nfc" or
+--   none; min_frequency = 0: pairs that are rarer are not merged; max_token_length; bos, eos: special
+--   tokens that encoding puts before and after; memory = 0: bytes; beyond it words go to files in the
+--   folder `scratch`; progress(merges, of): called while merging
+-- @return tokenizer
+-- @return table: bytes, texts, words, distinct, forgotten, forgotten_words, runs, merges
+-- @error no memory, interrupted, a disk that is full
+-- @example require("engine.tokenizer").train { texts = { "to be or not to be" }, vocab_size = 260 }
+*/
+static int l_train(lua_State *L) {
+  static const char *const known[] = {
+      "texts",   "vocab_size", "special", "min_frequency", "max_token_length",
+      "pattern", "normalizer", "bos",     "eos",           "memory",
+      "scratch", "progress",   NULL};
+  luaL_checktype(L, 1, LUA_TTABLE);
+  bind_options(L, 1, known);
+  lua_settop(L, TRAIN_PROGRESS);
+  struct tokenizer_train_options o = train_options(L);
   struct training *tr = bind_new(L, sizeof *tr, TRAIN_NAME);
   int place = lua_gettop(L);
   o.special_count = check_special(L, tr);

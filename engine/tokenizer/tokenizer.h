@@ -162,28 +162,44 @@ void tokenizer_describe(const struct tokenizer *t, char *out, size_t size);
 
 /* ---- training ---- */
 
-/* Byte-level BPE with the GPT-2 pattern; equal to Hugging Face's BpeTrainer on the same texts.
- * Ids: special tokens in the order given, the 256 bytes in the order of their byte-level
- * characters, merges. Deterministic; the order of the texts does not matter.
+/* Byte-level BPE, equal to Hugging Face's BpeTrainer on the same texts. Ids: special tokens in the
+ * order given, the 256 bytes in the order of their byte-level characters, merges. Deterministic:
+ * neither the order of the texts nor the number of threads matters.
  *
  *   tokenizer_train_new → tokenizer_train_add … → tokenizer_train_finish → tokenizer_train_free
  */
 struct tokenizer_train;
+struct pool;
 struct tokenizer_train_options {
   size_t vocab_size;          /* everything included; at least special + 256 */
   uint64_t min_frequency;     /* pairs rarer than this are not merged; 0 and 1: all are */
-  const char *const *special; /* zero-terminated strings */
+  size_t max_token_length;    /* as the reference's: tokens have fewer bytes, but two bytes are
+                                 always allowed to join; 0: no limit */
+  const char *const *special; /* zero-terminated strings, all different */
   size_t special_count;
-  size_t memory; /* bytes for distinct words, 0: no bound. Beyond it the rarest are forgotten */
+  const char *pattern; /* NULL or "gpt2", "cl100k", "llama3", "qwen2", "o200k"; anything else is a
+                             regular expression whose matches are words */
+  const char *normalizer; /* NULL, or "nfc" */
+  const char *bos, *eos;  /* what the post-processor puts before and after; NULL: nothing */
+  size_t memory;       /* bytes, 0: no bound. Words beyond it go to files in `scratch` and nothing
+                             changes; should their merging alone need more, the words that occur
+                             least are left out, and counted in the facts. Needs about 40 MB besides,
+                             and the texts it is given. */
+  const char *scratch; /* a folder for files that are gone afterwards; needed with memory */
+  struct pool *pool;   /* threads to count with; NULL: this one */
+  void (*progress)(void *arg, size_t merges, size_t of); /* while merging; may be NULL */
+  void *arg;
 };
 struct tokenizer_train_facts {
-  uint64_t bytes, texts, words; /* words: with repetitions */
-  uint64_t distinct;            /* different words merged over */
-  uint64_t forgotten;           /* occurrences of words that were forgotten for memory's sake */
+  uint64_t bytes, texts, words;        /* words: with repetitions */
+  uint64_t distinct;                   /* different words merged over */
+  uint64_t forgotten_words, forgotten; /* words left out for memory's sake; with repetitions */
+  uint64_t runs;                       /* files that words went to */
   uint64_t merges;
 };
 int tokenizer_train_new(struct tokenizer_train **out, const struct tokenizer_train_options *options,
                         struct err *err);
+/* The text is not kept. ERR_CANCELLED is polled; after an error only _free is of use. */
 int tokenizer_train_add(struct tokenizer_train *tr, const char *text, size_t n, struct err *err);
 /* Makes the tokenizer; may be called once. ERR_CANCELLED is polled. facts may be NULL. */
 int tokenizer_train_finish(struct tokenizer_train *tr, struct tokenizer **out,

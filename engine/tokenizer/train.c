@@ -1,93 +1,169 @@
 /* SPDX-License-Identifier: MIT */
-/* Training byte-level BPE: the same merges as Hugging Face's BpeTrainer finds.
+/* Training from outside: texts come in, a tokenizer comes out. train.h draws the whole way.
  *
- *   texts ─ scanner ─► words with counts          open addressing, bytes in an arena
- *   words ─► symbols, one per byte                one array for all words
- *   pairs of neighbours ─► count, list of words   open addressing
- *   heap of (count, pair): the most frequent pair, of equals the one with smaller ids, is merged in
- *   the words of its list; the pairs that arise there get counts, lists and a place in the heap.
+ *   tokenizer_train_add ─► one thread: counted where it lies
+ *                       ─► several: gathered in `batch`, cut into slices; each task has a table of
+ *                          words of its own and takes the next slice until none is left
  *
- * Counts of pairs that shrink are not moved in the heap: an entry whose count is out of date when
- * it comes up goes back with the right one. As in the reference, the count of a merged pair is left
- * as it was, and two merges may give the same string, which then has one id.
+ * Which table a word is counted in does not matter, since the tables are added up: the result is
+ * the same for any number of threads, any order of texts, and whether words went to disk.
  *
- * Memory: `memory` bounds the table of words. When it is full, words seen once are forgotten, then
- * twice, and so on until half of it is free; that is counted. It depends on the order of the texts,
- * so a bound that is reached makes the order matter.
+ * A long text is cut into slices where a line ends behind an ASCII letter: there every known
+ * pattern begins a word, and NFC changes nothing across it. Texts of unknown patterns are not cut.
+ *
+ * Memory, when bounded: the tables share it while counting; then half of it bounds the symbols, and
+ * half the lists of places.
  */
 #include <string.h>
 
 #include "base/cancel.h"
-#include "base/hash.h"
 #include "base/mem.h"
-#include "tokenizer/parts.h"
+#include "tokenizer/train.h"
 
-#define BYTES    256
-#define NO_INDEX UINT32_MAX
+#define BYTES     256
+#define BATCH     ((size_t)4 << 20) /* bytes gathered for each thread */
+#define SLICE     ((size_t)256 << 10)
+#define ENDS      512
+#define LEAST_MEM ((size_t)1 << 18) /* of one table, less would only make many runs */
 
-struct word {
-  uint64_t at; /* in text; after counting: its first symbol */
-  uint64_t count;
-  uint32_t len; /* bytes; after counting: symbols left */
+struct slice {
+  const char *s; /* NULL: at `at` of the batch */
+  size_t at, n;
 };
 
-struct pair {
-  uint64_t key; /* left << 32 | right */
-  int64_t count;
-  uint32_t *words; /* indices; one may occur twice */
-  uint32_t word_count, word_cap;
-  uint32_t stamp; /* the merge that touched it last */
-};
-
-struct entry { /* of the heap; pos[from, to) of the pair's words belong to it */
-  uint64_t count, key;
-  uint32_t pair, *words;
-  uint32_t word_count;
+struct counter { /* of one task */
+  struct train_words words;
+  struct err err;
+  int rc;
 };
 
 struct tokenizer_train {
   struct tokenizer_train_options options;
-  struct buf special; /* the strings, zero-terminated, one after the other */
+  struct buf strings; /* all strings of the options, zero-terminated */
+  const char **special;
   struct tokenizer_train_facts facts;
-  struct buf text; /* bytes of the words */
-  struct word *words;
-  size_t word_count, word_cap;
-  uint32_t *slots;
-  size_t slot_count;
+  struct train_model model;
+  uint32_t id_of[BYTES];
+  struct tokenizer *cutter; /* the tokenizer without merges */
+  struct train_runs runs;
+  struct counter *counters;
+  size_t counter_count;
+  struct buf batch;
+  struct slice *slices;
+  size_t slice_count, slice_cap;
+  atomic_size_t next; /* slice */
   bool finished;
-  /* while merging */
-  struct tokenizer *t;
-  uint32_t *symbols;
-  struct pair *pairs;
-  size_t pair_count, pair_cap;
-  uint32_t *pair_slots;
-  size_t pair_slot_count;
-  struct entry *heap;
-  size_t heap_count, heap_cap;
-  uint32_t *touched; /* pairs that the merge in hand made more frequent */
-  size_t touched_count, touched_cap;
-  uint32_t stamp;
 };
 
-/* ---- counting words ---- */
+/* ---- the vocabulary before the first merge ---- */
+
+static int add_specials(struct tokenizer_train *tr, struct err *err) {
+  int rc = 0;
+  for (size_t i = 0; i < tr->options.special_count && !rc; i++) {
+    const char *s = tr->special[i];
+    if (!*s) return err_set(err, ERR_MISUSE, "special token %zu is empty", i + 1);
+    if (vocab_find(&tr->model.vocab, s, strlen(s)) != TOKENIZER_NONE)
+      return err_set(err, ERR_MISUSE, "the special token \"%s\" is given twice", s);
+    rc = vocab_add(&tr->model.vocab, s, strlen(s), (uint32_t)i, err);
+  }
+  return rc;
+}
+
+/* The bytes, in the order of their characters. */
+static int add_bytes(struct tokenizer_train *tr, struct err *err) {
+  struct vocab *v = &tr->model.vocab;
+  int rc = 0;
+  for (uint32_t c = 0; c <= 0x143 && !rc; c++) {
+    char s[2];
+    int byte = char_byte(c);
+    if (byte < 0) continue;
+    size_t n = byte_char_put((unsigned)byte, s);
+    uint32_t id = vocab_find(v, s, n);
+    if (id == TOKENIZER_NONE) rc = vocab_add(v, s, n, id = (uint32_t)v->size, err);
+    tr->id_of[byte] = id;
+  }
+  return rc;
+}
+
+static int load_model(struct tokenizer_train *tr, struct tokenizer **out, struct err *err) {
+  struct buf json;
+  buf_init(&json);
+  int rc = train_json(&tr->options, &tr->model, &json, err);
+  if (!rc) rc = tokenizer_load(out, json.data, json.len, err);
+  buf_clear(&json);
+  return rc;
+}
+
+/* ---- options ---- */
+
+static int check_options(const struct tokenizer_train_options *o, struct err *err) {
+  if (o->vocab_size < BYTES + o->special_count)
+    return err_set(err, ERR_MISUSE,
+                   "vocab_size %zu: at least %zu are needed (256 bytes, %zu special)",
+                   o->vocab_size, BYTES + o->special_count, o->special_count);
+  if (o->vocab_size > TOKENIZER_MAX_ID)
+    return err_set(err, ERR_LIMIT, "vocab_size %zu is above %u", o->vocab_size, TOKENIZER_MAX_ID);
+  if (o->memory && !o->scratch)
+    return err_set(err, ERR_MISUSE, "a bound for memory needs a scratch folder");
+  return 0;
+}
+
+static void keep(struct buf *b, const char *s) {
+  if (s) buf_add(b, s, strlen(s) + 1);
+}
+
+static const char *kept(const char **at, const char *given) {
+  const char *s = *at;
+  if (!given) return NULL;
+  *at += strlen(s) + 1;
+  return s;
+}
+
+static int keep_options(struct tokenizer_train *tr, const struct tokenizer_train_options *o,
+                        struct err *err) {
+  tr->options = *o;
+  keep(&tr->strings, o->pattern);
+  keep(&tr->strings, o->normalizer);
+  keep(&tr->strings, o->bos);
+  keep(&tr->strings, o->eos);
+  for (size_t i = 0; i < o->special_count; i++) keep(&tr->strings, o->special[i]);
+  tr->special = mem_array(o->special_count, sizeof *tr->special);
+  int rc = buf_check(&tr->strings, "training", err);
+  if (rc || !tr->special) return rc ? rc : err_nomem(err, 0, "training");
+  const char *at = tr->strings.data;
+  tr->options.pattern = kept(&at, o->pattern);
+  tr->options.normalizer = kept(&at, o->normalizer);
+  tr->options.bos = kept(&at, o->bos);
+  tr->options.eos = kept(&at, o->eos);
+  for (size_t i = 0; i < o->special_count; i++) tr->special[i] = kept(&at, o->special[i]);
+  tr->options.special = tr->special;
+  return 0;
+}
+
+static int make_counters(struct tokenizer_train *tr, struct err *err) {
+  size_t count = pool_threads(tr->options.pool), share = tr->options.memory / count;
+  if (share && share < LEAST_MEM) share = LEAST_MEM;
+  tr->counters = mem_zeros(count, sizeof *tr->counters);
+  if (!tr->counters) return err_nomem(err, count * sizeof *tr->counters, "training");
+  int rc = 0;
+  while (tr->counter_count < count && !rc)
+    rc = words_init(&tr->counters[tr->counter_count++].words, share, &tr->runs, err);
+  return rc;
+}
 
 int tokenizer_train_new(struct tokenizer_train **out, const struct tokenizer_train_options *options,
                         struct err *err) {
   *out = NULL;
-  if (options->vocab_size < BYTES + options->special_count)
-    return err_set(err, ERR_MISUSE,
-                   "vocab_size %zu: at least %zu are needed (256 bytes, %zu special)",
-                   options->vocab_size, BYTES + options->special_count, options->special_count);
-  if (options->vocab_size > TOKENIZER_MAX_ID)
-    return err_set(err, ERR_LIMIT, "vocab_size %zu is above %u", options->vocab_size,
-                   TOKENIZER_MAX_ID);
+  int rc = check_options(options, err);
+  if (rc) return rc;
   struct tokenizer_train *tr = mem_zero(sizeof *tr);
   if (!tr) return err_nomem(err, sizeof *tr, "training");
-  tr->options = *options;
-  tr->options.special = NULL;
-  for (size_t i = 0; i < options->special_count; i++)
-    buf_add(&tr->special, options->special[i], strlen(options->special[i]) + 1);
-  int rc = buf_check(&tr->special, "training", err);
+  rc = keep_options(tr, options, err);
+  if (!rc) rc = add_specials(tr, err);
+  if (!rc) rc = add_bytes(tr, err);
+  if (!rc) rc = load_model(tr, &tr->cutter, err);
+  if (!rc) rc = runs_init(&tr->runs, options->scratch, err);
+  if (!rc) rc = make_counters(tr, err);
   if (rc)
     tokenizer_train_free(tr);
   else
@@ -95,419 +171,198 @@ int tokenizer_train_new(struct tokenizer_train **out, const struct tokenizer_tra
   return rc;
 }
 
-static void pairs_clear(struct tokenizer_train *tr) {
-  for (size_t i = 0; i < tr->pair_count; i++) mem_free(tr->pairs[i].words);
-  for (size_t i = 0; i < tr->heap_count; i++) mem_free(tr->heap[i].words);
-  mem_free(tr->pairs);
-  mem_free(tr->pair_slots);
-  mem_free(tr->heap);
-  mem_free(tr->touched);
-  mem_free(tr->symbols);
+static void clear_counters(struct tokenizer_train *tr) {
+  for (size_t i = 0; i < tr->counter_count; i++) words_clear(&tr->counters[i].words);
+  mem_free(tr->counters);
+  tr->counters = NULL;
+  tr->counter_count = 0;
 }
 
 void tokenizer_train_free(struct tokenizer_train *tr) {
   if (!tr) return;
-  pairs_clear(tr);
-  tokenizer_free(tr->t);
-  buf_clear(&tr->special);
-  buf_clear(&tr->text);
-  mem_free(tr->words);
-  mem_free(tr->slots);
+  clear_counters(tr);
+  runs_clear(&tr->runs);
+  tokenizer_free(tr->cutter);
+  vocab_clear(&tr->model.vocab);
+  mem_free(tr->model.merges);
+  buf_clear(&tr->batch);
+  mem_free(tr->slices);
+  buf_clear(&tr->strings);
+  mem_free(tr->special);
   mem_free(tr);
 }
 
-static size_t word_slot(const struct tokenizer_train *tr, const char *s, size_t n) {
-  size_t mask = tr->slot_count - 1, i = (size_t)hash_xxh3(s, n, 0) & mask;
-  for (; tr->slots[i] != NO_INDEX; i = (i + 1) & mask) {
-    const struct word *w = &tr->words[tr->slots[i]];
-    if (w->len == n && !memcmp(tr->text.data + w->at, s, n)) break;
-  }
-  return i;
-}
+/* ---- counting ---- */
 
-static void index_words(struct tokenizer_train *tr) {
-  memset(tr->slots, 0xFF, tr->slot_count * sizeof *tr->slots);
-  for (size_t i = 0; i < tr->word_count; i++)
-    tr->slots[word_slot(tr, tr->text.data + tr->words[i].at, tr->words[i].len)] = (uint32_t)i;
-}
-
-static int grow_words(struct tokenizer_train *tr, struct err *err) {
-  if (tr->word_count == tr->word_cap) {
-    size_t cap = tr->word_cap ? tr->word_cap * 2 : 4096;
-    if (cap >= NO_INDEX) return err_set(err, ERR_LIMIT, "more than 2^32 different words");
-    struct word *words = mem_rearray(tr->words, cap, sizeof *words);
-    if (!words) return err_nomem(err, cap * sizeof *words, "words");
-    tr->words = words;
-    tr->word_cap = cap;
-  }
-  if (tr->word_count * 2 < tr->slot_count) return 0;
-  size_t count = tr->slot_count ? tr->slot_count * 2 : 8192;
-  uint32_t *slots = mem_rearray(tr->slots, count, sizeof *slots);
-  if (!slots) return err_nomem(err, count * sizeof *slots, "words");
-  tr->slots = slots;
-  tr->slot_count = count;
-  index_words(tr);
-  return 0;
-}
-
-static size_t words_memory(const struct tokenizer_train *tr) {
-  return tr->text.len + tr->word_count * (sizeof *tr->words + 2 * sizeof *tr->slots);
-}
-
-/* Keeps the words seen more than `limit` times; text and table close up in place. */
-static void forget(struct tokenizer_train *tr, uint64_t limit) {
-  size_t kept = 0, bytes = 0;
-  for (size_t i = 0; i < tr->word_count; i++) {
-    struct word w = tr->words[i];
-    if (w.count <= limit) {
-      tr->facts.forgotten += w.count;
-      continue;
+static int count_slice(const struct tokenizer *cutter, struct counter *c, const char *s, size_t n) {
+  size_t begin = 0, at = 0, poll = 0;
+  (void)cutter;
+  while (at < n && !c->rc) {
+    uint32_t ends[ENDS];
+    size_t count = scan_words(SCAN_GPT2, s, n, &at, ends, ENDS);
+    for (size_t i = 0; i < count && !c->rc; begin = ends[i++])
+      c->rc = words_add(&c->words, s + begin, ends[i] - begin, &c->err);
+    if (at >= poll && !c->rc) {
+      c->rc = cancel_check(&c->err);
+      poll = at + TOKENIZER_POLL;
     }
-    memmove(tr->text.data + bytes, tr->text.data + w.at, w.len);
-    w.at = bytes;
-    bytes += w.len;
-    tr->words[kept++] = w;
   }
-  tr->word_count = kept;
-  tr->text.len = bytes;
-  index_words(tr);
+  return c->rc;
 }
 
-static int count_word(struct tokenizer_train *tr, const char *s, size_t n, struct err *err) {
-  int rc = grow_words(tr, err);
-  if (rc) return rc;
-  size_t slot = word_slot(tr, s, n);
-  tr->facts.words++;
-  if (tr->slots[slot] != NO_INDEX) {
-    tr->words[tr->slots[slot]].count++;
-    return 0;
+static void count_slices(void *arg, size_t index) {
+  struct tokenizer_train *tr = arg;
+  struct counter *c = &tr->counters[index];
+  size_t i;
+  while (!c->rc && (i = atomic_fetch_add(&tr->next, 1)) < tr->slice_count) {
+    const struct slice *slice = &tr->slices[i];
+    const char *s = slice->s ? slice->s : tr->batch.data + slice->at;
+    count_slice(tr->cutter, c, s, slice->n);
   }
-  size_t at = tr->text.len;
-  buf_add(&tr->text, s, n);
-  if ((rc = buf_check(&tr->text, "words", err))) return rc;
-  tr->words[tr->word_count] = (struct word){.at = at, .count = 1, .len = (uint32_t)n};
-  tr->slots[slot] = (uint32_t)tr->word_count++;
-  if (tr->options.memory && words_memory(tr) > tr->options.memory)
-    for (uint64_t limit = 1; tr->word_count && words_memory(tr) > tr->options.memory / 2; limit++)
-      forget(tr, limit);
+}
+
+static int flush(struct tokenizer_train *tr, struct err *err) {
+  atomic_store(&tr->next, 0);
+  int rc = tr->slice_count ? pool_run(tr->options.pool, tr->counter_count, count_slices, tr) : 0;
+  tr->slice_count = 0;
+  buf_reset(&tr->batch);
+  for (size_t i = 0; i < tr->counter_count; i++) {
+    if (!tr->counters[i].rc) continue;
+    if (err) *err = tr->counters[i].err;
+    return tr->counters[i].rc;
+  }
+  return rc ? cancel_check(err) : 0;
+}
+
+static bool letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Where the slice that begins at `at` ends: at a certain beginning of a word, or at the end. */
+static size_t slice_end(const char *s, size_t n, size_t at) {
+  size_t from = at + SLICE;
+  while (from < n) {
+    const char *line = memchr(s + from, '\n', n - from);
+    if (!line) return n;
+    from = (size_t)(line - s);
+    if (letter(s[from - 1])) return from;
+    from++;
+  }
+  return n;
+}
+
+static int add_slice(struct tokenizer_train *tr, struct slice slice, struct err *err) {
+  if (tr->slice_count == tr->slice_cap) {
+    size_t cap = tr->slice_cap ? tr->slice_cap * 2 : 256;
+    struct slice *slices = mem_rearray(tr->slices, cap, sizeof *slices);
+    if (!slices) return err_nomem(err, cap * sizeof *slices, "training");
+    tr->slices = slices;
+    tr->slice_cap = cap;
+  }
+  tr->slices[tr->slice_count++] = slice;
   return 0;
+}
+
+/* A long text is counted where it lies, a short one goes into the batch. */
+static int add_shared(struct tokenizer_train *tr, const char *text, size_t n, struct err *err) {
+  size_t room = BATCH * tr->counter_count;
+  int rc = tr->batch.len + n > room ? flush(tr, err) : 0;
+  bool here = n > room;
+  size_t base = tr->batch.len;
+  if (!here) buf_add(&tr->batch, text, n);
+  if (!rc) rc = buf_check(&tr->batch, "training", err);
+  for (size_t at = 0, end; at < n && !rc; at = end) {
+    end = slice_end(text, n, at);
+    rc = add_slice(tr, (struct slice){here ? text + at : NULL, base + at, end - at}, err);
+  }
+  return rc || !here ? rc : flush(tr, err);
 }
 
 int tokenizer_train_add(struct tokenizer_train *tr, const char *text, size_t n, struct err *err) {
   if (tr->finished) return err_set(err, ERR_MISUSE, "this training is finished");
   if (n >= UINT32_MAX) return err_set(err, ERR_LIMIT, "a text of %zu bytes; at most 4 GiB", n);
-  size_t poll = 0;
-  int rc = 0;
-  for (size_t at = 0, end; at < n && !rc; at = end) {
-    if (at >= poll) {
-      if ((rc = cancel_check(err))) break;
-      poll = at + TOKENIZER_POLL;
-    }
-    end = scan_gpt2(text, n, at);
-    rc = count_word(tr, text + at, end - at, err);
-  }
   tr->facts.texts++;
   tr->facts.bytes += n;
+  if (tr->counter_count > 1) return add_shared(tr, text, n, err);
+  int rc = count_slice(tr->cutter, &tr->counters[0], text, n);
+  if (rc && err) *err = tr->counters[0].err;
   return rc;
 }
 
-/* ---- the vocabulary before the first merge ---- */
+/* ---- from words to symbols ---- */
 
-static const char *const byte_level =
-    "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":true}";
+static size_t tables_bytes(const struct tokenizer_train *tr) {
+  size_t n = 0;
+  for (size_t i = 0; i < tr->counter_count; i++) n += words_bytes(&tr->counters[i].words);
+  return n;
+}
 
-static int add_specials(struct tokenizer_train *tr, struct err *err) {
-  struct tokenizer *t = tr->t;
-  const char *s = tr->special.data;
+static int write_tables(struct tokenizer_train *tr, struct err *err) {
   int rc = 0;
-  for (size_t i = 0; i < tr->options.special_count && !rc; i++, s += strlen(s) + 1) {
-    struct tokenizer_added token = {
-        .id = (uint32_t)i, .n = strlen(s), .special = true, .in_vocab = true};
-    if (!token.n) return err_set(err, ERR_MISUSE, "special token %zu is empty", i + 1);
-    rc = vocab_add(&t->vocab, s, token.n, token.id, err);
-    if (!rc) rc = added_add(&t->added, &token, err);
+  for (size_t i = 0; i < tr->counter_count && !rc; i++) {
+    struct train_words *w = &tr->counters[i].words;
+    if (w->count) rc = runs_write(&tr->runs, w, err);
+    words_clear(w);
   }
-  return rc;
-}
-
-/* The bytes, in the order of their characters. */
-static int add_bytes(struct tokenizer_train *tr, uint32_t id_of[BYTES], struct err *err) {
-  int rc = 0;
-  for (uint32_t c = 0; c <= 0x143 && !rc; c++) {
-    char s[2];
-    int byte = char_byte(c);
-    if (byte < 0) continue;
-    size_t n = byte_char_put((unsigned)byte, s);
-    uint32_t id = vocab_find(&tr->t->vocab, s, n);
-    if (id == TOKENIZER_NONE) {
-      id = (uint32_t)tr->t->vocab.size;
-      rc = vocab_add(&tr->t->vocab, s, n, id, err);
-    }
-    id_of[byte] = id;
-  }
-  return rc;
-}
-
-static int new_tokenizer(struct tokenizer_train *tr, uint32_t id_of[BYTES], struct err *err) {
-  static const int with[] = {SECTION_PRE_TOKENIZER, SECTION_POST_PROCESSOR, SECTION_DECODER};
-  int rc = tokenizer_new(&tr->t, err);
-  for (size_t i = 0; i < sizeof with / sizeof *with && !rc; i++) {
-    buf_adds(&tr->t->section[with[i]], byte_level);
-    rc = buf_check(&tr->t->section[with[i]], "tokenizer", err);
-  }
-  if (!rc) rc = add_specials(tr, err);
-  return rc ? rc : add_bytes(tr, id_of, err);
-}
-
-/* Words become symbols; bytes and hash table are no longer needed. */
-static int make_symbols(struct tokenizer_train *tr, const uint32_t id_of[BYTES], struct err *err) {
-  tr->symbols = mem_array(tr->text.len, sizeof *tr->symbols);
-  if (!tr->symbols) return err_nomem(err, tr->text.len * sizeof *tr->symbols, "symbols");
-  for (size_t i = 0; i < tr->text.len; i++) tr->symbols[i] = id_of[(unsigned char)tr->text.data[i]];
-  buf_clear(&tr->text);
-  mem_free(tr->slots);
-  tr->slots = NULL;
-  return 0;
-}
-
-/* ---- pairs and the heap ---- */
-
-static size_t pair_place(const struct tokenizer_train *tr, uint64_t key) {
-  uint64_t h = key * 0x9E3779B97F4A7C15u;
-  size_t mask = tr->pair_slot_count - 1, i = (size_t)(h ^ h >> 32) & mask;
-  while (tr->pair_slots[i] != NO_INDEX && tr->pairs[tr->pair_slots[i]].key != key)
-    i = (i + 1) & mask;
-  return i;
-}
-
-static int grow_pairs(struct tokenizer_train *tr, struct err *err) {
-  if (tr->pair_count == tr->pair_cap) {
-    size_t cap = tr->pair_cap ? tr->pair_cap * 2 : 4096;
-    struct pair *pairs = mem_rearray(tr->pairs, cap, sizeof *pairs);
-    if (!pairs) return err_nomem(err, cap * sizeof *pairs, "pairs");
-    tr->pairs = pairs;
-    tr->pair_cap = cap;
-  }
-  if (tr->pair_count * 2 < tr->pair_slot_count) return 0;
-  size_t count = tr->pair_slot_count ? tr->pair_slot_count * 2 : 8192;
-  uint32_t *slots = mem_rearray(tr->pair_slots, count, sizeof *slots);
-  if (!slots) return err_nomem(err, count * sizeof *slots, "pairs");
-  tr->pair_slots = slots;
-  tr->pair_slot_count = count;
-  memset(slots, 0xFF, count * sizeof *slots);
-  for (size_t i = 0; i < tr->pair_count; i++) slots[pair_place(tr, tr->pairs[i].key)] = (uint32_t)i;
-  return 0;
-}
-
-static int pair_of(struct tokenizer_train *tr, uint32_t left, uint32_t right, struct pair **out,
-                   struct err *err) {
-  uint64_t key = (uint64_t)left << 32 | right;
-  int rc = grow_pairs(tr, err);
   if (rc) return rc;
-  size_t place = pair_place(tr, key);
-  if (tr->pair_slots[place] == NO_INDEX) {
-    tr->pair_slots[place] = (uint32_t)tr->pair_count;
-    tr->pairs[tr->pair_count++] = (struct pair){.key = key};
-  }
-  *out = &tr->pairs[tr->pair_slots[place]];
-  return 0;
+  tr->counter_count = 0;
+  return runs_reduce(&tr->runs, err);
 }
 
-static int pair_add_word(struct pair *p, uint32_t word, struct err *err) {
-  if (p->word_count && p->words[p->word_count - 1] == word) return 0;
-  if (p->word_count == p->word_cap) {
-    uint32_t cap = p->word_cap ? p->word_cap * 2 : 4;
-    uint32_t *words = mem_rearray(p->words, cap, sizeof *words);
-    if (!words) return err_nomem(err, cap * sizeof *words, "pairs");
-    p->words = words;
-    p->word_cap = cap;
-  }
-  p->words[p->word_count++] = word;
-  return 0;
-}
+struct pass {
+  struct train_symbols *symbols;
+  const uint32_t *id_of; /* NULL: counting */
+  size_t limit;
+};
 
-static int touch(struct tokenizer_train *tr, struct pair *p, struct err *err) {
-  if (p->stamp == tr->stamp) return 0;
-  if (tr->touched_count == tr->touched_cap) {
-    size_t cap = tr->touched_cap ? tr->touched_cap * 2 : 1024;
-    uint32_t *touched = mem_rearray(tr->touched, cap, sizeof *touched);
-    if (!touched) return err_nomem(err, cap * sizeof *touched, "pairs");
-    tr->touched = touched;
-    tr->touched_cap = cap;
-  }
-  p->stamp = tr->stamp;
-  tr->touched[tr->touched_count++] = (uint32_t)(p - tr->pairs);
-  return 0;
-}
-
-static int change(struct tokenizer_train *tr, uint32_t left, uint32_t right, int64_t by,
-                  uint32_t word, struct err *err) {
-  struct pair *p;
-  int rc = pair_of(tr, left, right, &p, err);
-  if (rc) return rc;
-  p->count += by;
-  if (by < 0) return 0;
-  rc = pair_add_word(p, word, err);
-  return rc ? rc : touch(tr, p, err);
-}
-
-static bool above(const struct entry *a, const struct entry *b) {
-  return a->count != b->count ? a->count > b->count : a->key < b->key;
-}
-
-static void heap_up(struct entry *h, size_t i) {
-  struct entry e = h[i];
-  for (; i && above(&e, &h[(i - 1) / 2]); i = (i - 1) / 2) h[i] = h[(i - 1) / 2];
-  h[i] = e;
-}
-
-static void heap_down(struct entry *h, size_t n) {
-  struct entry e = h[0];
-  size_t i = 0;
-  for (size_t c; (c = 2 * i + 1) < n; i = c) {
-    if (c + 1 < n && above(&h[c + 1], &h[c])) c++;
-    if (!above(&h[c], &e)) break;
-    h[i] = h[c];
-  }
-  h[i] = e;
-}
-
-/* The touched pairs enter the heap with the words collected for them. */
-static int push_touched(struct tokenizer_train *tr, struct err *err) {
-  if (tr->heap_count + tr->touched_count > tr->heap_cap) {
-    size_t cap = tr->heap_cap * 2 + tr->touched_count;
-    struct entry *heap = mem_rearray(tr->heap, cap, sizeof *heap);
-    if (!heap) return err_nomem(err, cap * sizeof *heap, "pairs");
-    tr->heap = heap;
-    tr->heap_cap = cap;
-  }
-  for (size_t i = 0; i < tr->touched_count; i++) {
-    struct pair *p = &tr->pairs[tr->touched[i]];
-    if (p->count > 0) {
-      tr->heap[tr->heap_count] =
-          (struct entry){(uint64_t)p->count, p->key, tr->touched[i], p->words, p->word_count};
-      heap_up(tr->heap, tr->heap_count++);
-    } else {
-      mem_free(p->words);
-    }
-    p->words = NULL;
-    p->word_count = p->word_cap = 0;
-  }
-  tr->touched_count = 0;
-  tr->stamp++;
-  return 0;
-}
-
-static int first_pairs(struct tokenizer_train *tr, struct err *err) {
-  int rc = 0;
-  tr->stamp = 1;
-  for (size_t w = 0; w < tr->word_count && !rc; w++) {
-    const struct word *word = &tr->words[w];
-    const uint32_t *s = tr->symbols + word->at;
-    if (!(w & 0xFFFF) && (rc = cancel_check(err))) break;
-    for (uint32_t i = 0; i + 1 < word->len && !rc; i++)
-      rc = change(tr, s[i], s[i + 1], (int64_t)word->count, (uint32_t)w, err);
-  }
-  return rc ? rc : push_touched(tr, err);
-}
-
-/* ---- merging ---- */
-
-/* Every `left right` in the word becomes `to`, from the left; counts follow. */
-static int merge_word(struct tokenizer_train *tr, uint32_t w, uint32_t left, uint32_t right,
-                      uint32_t to, struct err *err) {
-  struct word *word = &tr->words[w];
-  uint32_t *s = tr->symbols + word->at;
-  int64_t count = (int64_t)word->count;
-  uint32_t out = 0, n = word->len;
-  int rc = 0;
-  for (uint32_t i = 0; i < n && !rc; i++) {
-    if (s[i] != left || i + 1 >= n || s[i + 1] != right) {
-      s[out++] = s[i];
-      continue;
-    }
-    if (out) {
-      rc = change(tr, s[out - 1], left, -count, w, err);
-      if (!rc) rc = change(tr, s[out - 1], to, count, w, err);
-    }
-    if (i + 2 < n && !rc) {
-      rc = change(tr, right, s[i + 2], -count, w, err);
-      if (!rc) rc = change(tr, to, s[i + 2], count, w, err);
-    }
-    s[out++] = to;
-    i++;
-  }
-  word->len = out;
+static int pass_over(struct tokenizer_train *tr, const struct pass *p, struct err *err) {
+  struct train_union u;
+  struct train_words *tables = mem_zeros(tr->counter_count, sizeof *tables);
+  if (!tables) return err_nomem(err, 0, "training");
+  for (size_t i = 0; i < tr->counter_count; i++) tables[i] = tr->counters[i].words;
+  size_t runs = atomic_load(&tr->runs.made) - tr->runs.first;
+  int rc = union_open(&u, &tr->runs, runs, tables, tr->counter_count, err);
+  for (size_t i = 0; i < tr->counter_count; i++) tr->counters[i].words = tables[i];
+  if (!rc)
+    rc = p->id_of ? symbols_fill(p->symbols, &u, p->id_of, err)
+                  : symbols_count(p->symbols, &u, p->limit, err);
+  union_close(&u);
+  mem_free(tables);
   return rc;
 }
 
-/* The id of left + right, which may exist already. */
-static int merged_id(struct tokenizer_train *tr, uint32_t left, uint32_t right, uint32_t *id,
-                     struct err *err) {
-  struct vocab *v = &tr->t->vocab;
-  struct buf joined;
-  size_t an, bn;
-  buf_init(&joined);
-  const char *a = vocab_string(v, left, &an), *b = vocab_string(v, right, &bn);
-  buf_add(&joined, a, an);
-  buf_add(&joined, b, bn);
-  int rc = buf_check(&joined, "a token", err);
-  if (!rc) {
-    *id = vocab_find(v, joined.data, joined.len);
-    if (*id == TOKENIZER_NONE)
-      rc = vocab_add(v, joined.data, joined.len, *id = (uint32_t)v->size, err);
-  }
-  buf_clear(&joined);
-  return rc;
-}
-
-static int merge_entry(struct tokenizer_train *tr, struct entry *e, struct err *err) {
-  uint32_t left = (uint32_t)(e->key >> 32), right = (uint32_t)e->key, to;
-  int rc = merged_id(tr, left, right, &to, err);
-  if (!rc) rc = bpe_add(&tr->t->bpe, left, right, to, err);
-  for (uint32_t i = 0; i < e->word_count && !rc; i++)
-    rc = merge_word(tr, e->words[i], left, right, to, err);
-  if (!rc) tr->facts.merges++;
-  return rc ? rc : push_touched(tr, err);
-}
-
-static int merge_all(struct tokenizer_train *tr, struct err *err) {
-  uint64_t least = tr->options.min_frequency ? tr->options.min_frequency : 1;
-  int rc = 0;
-  while (tr->t->vocab.size < tr->options.vocab_size && tr->heap_count && !rc) {
-    struct entry *top = &tr->heap[0];
-    int64_t now = tr->pairs[top->pair].count;
-    if (top->count != (uint64_t)now) {
-      top->count = now > 0 ? (uint64_t)now : 0;
-      if (now <= 0) tr->pairs[top->pair].count = 0;
-      heap_down(tr->heap, tr->heap_count);
-      continue;
-    }
-    if (top->count < least) break;
-    struct entry e = *top;
-    tr->heap[0] = tr->heap[--tr->heap_count];
-    if (tr->heap_count) heap_down(tr->heap, tr->heap_count);
-    if (!(rc = cancel_check(err))) rc = merge_entry(tr, &e, err);
-    mem_free(e.words);
-  }
+/* The tables are gone afterwards. */
+static int make_symbols(struct tokenizer_train *tr, struct train_symbols *s, struct err *err) {
+  size_t memory = tr->options.memory;
+  for (size_t i = 0; i < tr->counter_count; i++)
+    tr->facts.words += tr->counters[i].words.occurrences;
+  int rc = runs_reduce(&tr->runs, err);
+  if (!rc) rc = pass_over(tr, &(struct pass){s, NULL, memory / 2}, err);
+  if (!rc && memory && tables_bytes(tr) + symbols_bytes(s) > memory) rc = write_tables(tr, err);
+  if (!rc) rc = pass_over(tr, &(struct pass){s, tr->id_of, 0}, err);
+  clear_counters(tr);
+  tr->facts.runs = atomic_load(&tr->runs.made);
+  runs_clear(&tr->runs);
+  mem_trim();
+  tr->facts.distinct = s->distinct - s->forgotten_words;
+  tr->facts.forgotten_words = s->forgotten_words;
+  tr->facts.forgotten = s->forgotten;
   return rc;
 }
 
 int tokenizer_train_finish(struct tokenizer_train *tr, struct tokenizer **out,
                            struct tokenizer_train_facts *facts, struct err *err) {
-  uint32_t id_of[BYTES];
+  struct train_symbols symbols = {0};
   *out = NULL;
   if (tr->finished) return err_set(err, ERR_MISUSE, "this training is finished");
   tr->finished = true;
-  tr->facts.distinct = tr->word_count;
-  int rc = new_tokenizer(tr, id_of, err);
-  if (!rc) rc = make_symbols(tr, id_of, err);
-  if (!rc) rc = first_pairs(tr, err);
-  if (!rc) rc = merge_all(tr, err);
-  if (!rc) rc = tokenizer_finish(tr->t, err);
-  if (rc) return rc;
-  *out = tr->t;
-  tr->t = NULL;
-  if (facts) *facts = tr->facts;
-  return 0;
+  int rc = flush(tr, err);
+  buf_clear(&tr->batch);
+  if (!rc) rc = make_symbols(tr, &symbols, err);
+  if (!rc) rc = train_merge(&tr->model, &symbols, &tr->options, tr->options.memory / 2, err);
+  symbols_clear(&symbols);
+  if (!rc) rc = load_model(tr, out, err);
+  tr->facts.merges = tr->model.merge_count;
+  if (!rc && facts) *facts = tr->facts;
+  return rc;
 }

@@ -26,7 +26,7 @@ local TEXTS = {
 
 local function make(dir, options)
   local ctx = context.new(stage, options)
-  ctx.dir = dir
+  ctx.dir, ctx.scratch = dir, dir .. "/scratch"
   return ctx, stage.make(input_of(TEXTS), ctx)
 end
 
@@ -44,6 +44,22 @@ test.case("the folder says what each token is for", function()
     test.equal({ config.eos_token, config.pad_token, config.bos_token }, { "<|im_end|>", "<|endoftext|>", json.null })
     test.contains(config.chat_template, "<|im_start|>")
     test.equal(config.added_tokens_decoder["2"].content, "<|im_end|>")
+  end)
+end)
+
+test.case("a token before each text, another pattern, NFC", function()
+  test.with_dir(function(dir)
+    local _, facts = make(dir, { vocab_size = 300, special = { "<s>", "<|im_start|>", "<|im_end|>" }, bos = "<s>", add_bos = true,
+      add_eos = true, max_token_length = 4 })
+    test.equal(facts.texts, 2)
+    local tok = assert(tokenizer.load(dir))
+    test.equal(tok:encode("a", { special = true }), { 0, tok:id "a", 2 })
+    test.equal(tok:encode "a", { tok:id "a" })
+    for id = 259, #tok - 1 do test.ok(utf8.len(tok:token(id)) <= 3) end
+    local config = assert(json.decode(assert(file.read(dir .. "/tokenizer_config.json"))))
+    test.equal({ config.bos_token, config.add_bos_token, config.model_max_length }, { "<s>", true, 2048 })
+    local map = assert(json.decode(assert(file.read(dir .. "/special_tokens_map.json"))))
+    test.equal(map.bos_token, "<s>")
   end)
 end)
 
@@ -67,6 +83,12 @@ test.case("mistakes are named", function()
     test.contains(message, "at least 259")
     _, _, message = make(dir, { eos = "</s>" })
     test.contains(message, "eos is </s>, which is not one of the special tokens")
+    _, _, message = make(dir, { add_bos = true })
+    test.contains(message, "add_bos needs bos")
+    _, _, message = make(dir, { bos = "<s>" })
+    test.contains(message, "bos is <s>, which is not one of the special tokens")
+    _, _, message = make(dir, { special = { "<|im_end|>", "<|im_start|>", "<|im_end|>" } })
+    test.contains(message, "the special token <|im_end|> is given twice")
     _, _, message = make(dir, { field = "body" })
     test.contains(message, "no text to train on: of 4 records, 1 are of another split than 'train', 3 lack 'body'")
     local ctx = make(dir, { vocab_size = 4096 })

@@ -32,4 +32,30 @@ test.case("no memory", function()
   end)
 end)
 
+local SPILL = [[
+local tokenizer = require "engine.tokenizer"
+local i = 0
+local tok, message, code = tokenizer.train { memory = 1 << 20, scratch = ".", vocab_size = 270, texts = function()
+  i = i + 1
+  if i < 40000 then return " w" .. i end
+end }
+if tok then return print "fine" end
+assert(code == "io", message)
+print(message)
+for _, entry in ipairs(require("engine.file").list ".") do assert(entry.name == "script.lua", entry.name) end
+]]
+
+test.case("a full disk while words go there", function()
+  test.with_dir(function(dir)
+    cli.put(dir .. "/script.lua", SPILL)
+    for _, room in ipairs { 0, 100, 200000, 400000 } do
+      local status, out, err = cli.run("exec script.lua", { cwd = dir, program = cli.faulty, env = "LATHE_FAULT_DISK=" .. room })
+      test.equal(status, 0, out .. err)
+      test.contains(out, "No space left on device")
+    end
+    local status, out = cli.run("exec script.lua", { cwd = dir, program = cli.faulty, env = "LATHE_FAULT_DISK=90000000" })
+    test.equal({ status, out }, { 0, "fine\n" })
+  end)
+end)
+
 return test.done()

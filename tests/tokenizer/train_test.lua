@@ -50,12 +50,77 @@ test.case("a text that gives fewer merges gives a smaller vocabulary", function(
   test.equal({ #tok, facts.words }, { 256, 0 })
 end)
 
-test.case("bounded memory forgets the rarest words and says so", function()
-  local words = {}
-  for i = 1, 20000 do words[i] = ("w%d common"):format(i) end
-  local tok, facts = tokenizer.train { texts = words, vocab_size = 300, memory = 1 << 16 }
-  test.ok(facts.forgotten > 10000 and facts.distinct < 4000)
-  test.ok(tok:id "Ġcommon")
+-- All words of three letters, so many that a small bound cannot hold them, and a few long ones.
+local function many_words()
+  local texts = {}
+  for i = 1, 3000 do
+    local words = {}
+    for k = 1, 12 do
+      local n = (i * 12 + k) * 7919 % 17576
+      words[k] = string.char(97 + n % 26, 97 + n // 26 % 26, 97 + n // 676)
+    end
+    texts[i] = table.concat(words, " ") .. " common words of all, größer 你好"
+  end
+  texts[#texts + 1] = ("x"):rep(10000) .. " " .. ("yz"):rep(7000)
+  return texts
+end
+
+test.case("words on disk, threads, the order of texts: nothing changes", function()
+  local worker = require "engine.worker"
+  local texts, options = many_words(), { vocab_size = 600, special = { "<s>" } }
+  options.texts = texts
+  local expected, plain = tokenizer.train(options)
+  test.equal(plain.runs, 0)
+  local reversed = {}
+  for i, text in ipairs(texts) do reversed[#texts + 1 - i] = text end
+  test.with_dir(function(dir)
+    options.scratch = dir
+    for _, threads in ipairs { 1, 3 } do
+      worker.set_threads(threads)
+      for _, memory in ipairs { 0, 16 << 20, 1 << 20 } do
+        options.memory, options.texts = memory, threads == 1 and texts or reversed
+        local tok, facts = assert(tokenizer.train(options))
+        test.equal(tok:json(), expected:json())
+        test.equal({ facts.words, facts.distinct, facts.forgotten }, { plain.words, plain.distinct, 0 })
+        test.ok(memory ~= 1 << 20 or facts.runs > 0)
+      end
+    end
+    worker.set_threads(worker.processors())
+    test.equal(require "engine.file".list(dir), {})
+  end)
+end)
+
+test.case("what does not fit even then is left out by count, and said", function()
+  local function texts()
+    local i = 0
+    return function()
+      i = i + 1
+      if i <= 40000 then return ("common w%d"):format(i) end
+    end
+  end
+  test.with_dir(function(dir)
+    local tok, facts = tokenizer.train { texts = texts(), vocab_size = 270, memory = 1 << 20, scratch = dir }
+    test.equal({ facts.distinct, facts.forgotten_words, facts.forgotten, facts.words },
+      { 11, 39991, 39991, 120000 })
+    test.ok(tok:id "common")
+    test.ok(facts.runs > 1)
+    test.equal(tok:merges()[1], "c o")
+  end)
+end)
+
+test.case("a long word takes time in proportion", function()
+  local tok = tokenizer.train { texts = { ("ab"):rep(1 << 18), ("a"):rep(1 << 19) }, vocab_size = 280 }
+  test.equal(tok:merges()[1], "a a")
+  test.equal(#tok, 280)
+end)
+
+test.case("progress, and cancelling", function()
+  local told = {}
+  tokenizer.train { texts = many_words(), vocab_size = 1000, progress = function(merges, of)
+    told[#told + 1] = { merges, of }
+    error "is not heard"
+  end }
+  test.ok(#told >= 1 and told[1][1] >= 256 and told[1][2] == 744)
 end)
 
 test.case("misuse is named", function()
@@ -68,7 +133,24 @@ test.case("misuse is named", function()
   test.contains(message, "at least 257")
   none, message = tokenizer.train { texts = {}, special = { "<s>", "<s>" } }
   test.equal(none, nil)
-  test.contains(message, "has two ids")
+  test.contains(message, "is given twice")
+  none, message, code = tokenizer.train { texts = {}, memory = 1 << 20 }
+  test.equal({ none, code }, { nil, "misuse" })
+  test.contains(message, "scratch")
+  none, message, code = tokenizer.train { texts = {}, bos = "<s>" }
+  test.equal({ none, code }, { nil, "misuse" })
+  test.contains(message, "bos is <s>, which is not one of the special tokens")
+  none, message = tokenizer.train { texts = {}, normalizer = "nfd" }
+  test.equal(none, nil)
+  test.contains(message, "\"nfc\" is known")
+  none, message, code = tokenizer.train { texts = { "a" }, special = { "" } }
+  test.equal({ none, code }, { nil, "misuse" })
+  test.contains(message, "special token 1 is empty")
+  none, message = tokenizer.train { texts = { "a b c d e f" }, memory = 1, scratch = "/nonexistent/folder" }
+  test.equal(none, nil)
+  test.contains(message, "cannot write /nonexistent/folder")
+  test.raises("holds a zero byte", tokenizer.train, { texts = {}, special = { "a\0b" } })
+  test.raises("option 'progress': a function expected", tokenizer.train, { texts = {}, progress = 1 })
   test.raises("stop here", tokenizer.train, { texts = function() error "stop here" end })
 end)
 
