@@ -56,7 +56,11 @@ enum scan_kind {
   SCAN_CL100K_TAIL, /* the same, spaces up to the end of the text being one word (tiktoken 0.7+) */
   SCAN_QWEN2,       /* the same as CL100K with digits one by one */
   SCAN_O200K,       /* CL100K that also parts fooBar into foo and Bar */
-  SCAN_TEKKEN       /* O200K with digits one by one, without 's (Mistral Nemo) */
+  SCAN_TEKKEN,      /* O200K with digits one by one, without 's (Mistral Nemo) */
+  /* U+2581 is a space as well: */
+  SCAN_SPACES,       /* words begin with runs of spaces */
+  SCAN_SPACES_LINES, /* the same, and line ends are words */
+  SCAN_EACH_SPACE    /* words begin with each space */
 };
 /* The ends of up to `max` ≥ 1 words, the first of which begins at *at < n, in order; each word is
  * at least a byte long. Moves *at to the last one. n < 4 GiB. Malformed bytes count as one character
@@ -336,9 +340,24 @@ int tokens_reserve(struct tokens *ts, size_t more, bool spans, struct err *err);
 
 /* ---- words.c ---- */
 
-/* The same as bpe_word, through the cache. `end` is where readable memory ends (≥ word + n). One
- * work sees words of one kind only; BPE_CHARACTERS and BPE_SPACES may mix when no word of
- * BPE_CHARACTERS has a ' '. */
+/* What is to be done with words. One work sees words of one kind only; BPE_CHARACTERS and BPE_SPACES
+ * may mix when no word of BPE_CHARACTERS has a ' '. */
+struct words {
+  const struct tokenizer *t;
+  struct tokenizer_work *w;
+  int kind; /* as of bpe_word */
+  bool spans;
+  const uint32_t *lengths; /* per id: bytes of the text it stands for; NULL: the model says it */
+  struct tokens *out;
+  size_t *counted; /* NULL: ids are appended; else only counted, and out is scratch */
+  struct err *err;
+};
+/* The same as bpe_word, through the cache. `end` is where readable memory ends (≥ word + n). */
+int words_one(const struct words *j, const char *word, size_t n, const char *end, uint64_t at);
+/* The words of s that end at `ends`, the first beginning at `start`; s stands at `base`. */
+#define WORDS_BATCH 256
+int words_many(const struct words *j, const char *s, size_t start, const uint32_t *ends,
+               size_t count, const char *end, uint64_t base);
 int word_encode(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
                 const char *end, int kind, struct tokens *out, bool spans, uint64_t at,
                 struct err *err);
@@ -361,9 +380,10 @@ struct front {
     PREFIX_FIRST,  /* the same at the beginning of the input only */
     PREFIX_ALWAYS  /* before each piece, even one that begins with a space */
   } prefix;
-  bool normalizes; /* the file's normalizer is part of it (Prepend and Replace) */
-  bool cuts;       /* FRONT_SPACES: words may be cut before U+2581, no token crosses there */
+  bool normalizes;   /* the file's normalizer is part of it (Prepend and Replace) */
+  uint32_t *lengths; /* FRONT_SPACES: per id, bytes of the text when U+2581 is a space there */
 };
+void front_clear(struct front *f);
 /* Fills t->front from the file's sections, once vocabulary and merges are in: it looks at the
  * tokens. FRONT_NONE is no error. */
 int front_find(struct tokenizer *t, const struct json *j, json_id normalizer, json_id pre_tokenizer,
@@ -396,6 +416,7 @@ struct tokenizer {
   struct added added;
   struct bpe bpe;
   struct front front;
+  struct normalizer *normalizer;
   scan_word *scan;
   bool add_prefix_space;
   struct decoder *decoder;      /* NULL: token strings joined by spaces */

@@ -212,6 +212,28 @@ INLINE size_t o200k_word(const char *s, size_t n, size_t at, unsigned digits, bo
   return lines_end(s, n, at, false);
 }
 
+/* ---- SentencePiece ---- */
+
+static size_t mark_at(const char *s, size_t n, size_t at) {
+  if (s[at] == ' ') return 1;
+  return n - at > 2 && !memcmp(s + at, "\xE2\x96\x81", 3) ? 3 : 0;
+}
+
+/* After the spaces that may begin the word (one or any number), up to the next space. */
+static size_t spaced_word(const char *s, size_t n, size_t at, bool each, bool lines) {
+  size_t mark;
+  if (lines && line_end(s[at])) {
+    while (at < n && line_end(s[at])) at++;
+    return at;
+  }
+  while (at < n && (mark = mark_at(s, n, at))) {
+    at += mark;
+    if (each) break;
+  }
+  while (at < n && !mark_at(s, n, at) && !(lines && line_end(s[at]))) at++;
+  return at;
+}
+
 size_t scan_one(enum scan_kind kind, const char *s, size_t n, size_t at) {
   switch (kind) {
   case SCAN_GPT2:
@@ -228,6 +250,12 @@ size_t scan_one(enum scan_kind kind, const char *s, size_t n, size_t at) {
     return o200k_word(s, n, at, 3, true);
   case SCAN_TEKKEN:
     return o200k_word(s, n, at, 1, false);
+  case SCAN_SPACES:
+    return spaced_word(s, n, at, false, false);
+  case SCAN_SPACES_LINES:
+    return spaced_word(s, n, at, false, true);
+  case SCAN_EACH_SPACE:
+    return spaced_word(s, n, at, true, false);
   case SCAN_WHOLE:
     break;
   }
@@ -249,9 +277,9 @@ size_t scan_all(const char *s, size_t n, size_t at) {
 size_t scan_words_with(enum scan_masks how, enum scan_kind kind, const char *s, size_t n,
                        size_t *at, uint32_t *ends, size_t max) {
   size_t count = 0, p = *at;
-  bool windows = how != SCAN_PLAIN && kind != SCAN_WHOLE;
+  bool windows = how != SCAN_PLAIN && kind != SCAN_WHOLE, spaces = kind >= SCAN_SPACES;
   while (count < max && p < n) {
-    bool wide = s[p] < 0 || (p + 1 < n && s[p + 1] < 0);
+    bool wide = !spaces && (s[p] < 0 || (p + 1 < n && s[p + 1] < 0));
     if (windows && !wide && max - count >= SCAN_WINDOW) {
       size_t found = scan_window(how, kind, s, n, p, ends + count);
       if (found) {
@@ -259,6 +287,8 @@ size_t scan_words_with(enum scan_masks how, enum scan_kind kind, const char *s, 
         p = ends[count - 1];
         continue;
       }
+    } else if (windows && !wide && count) {
+      break; /* the caller's list is nearly full; the next one has room for a window */
     }
     p = scan_one(kind, s, n, p);
     ends[count++] = (uint32_t)p;

@@ -25,7 +25,7 @@
 struct masks {
   uint64_t letter, upper, number, space;
   uint64_t blank, line, quote, slash; /* U+0020; CR and LF; ' ; / */
-  uint64_t wide;
+  uint64_t wide, e2; /* 0x80 and more; 0xE2, which begins U+2581 */
 };
 
 /* ---- bytes to bits ---- */
@@ -48,6 +48,7 @@ __attribute__((target("avx512f,avx512bw"))) static void masks_avx512(const char 
   m->quote = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\''));
   m->slash = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('/'));
   m->wide = _mm512_movepi8_mask(v);
+  m->e2 = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\xE2'));
 }
 
 #define AVX2 __attribute__((target("avx2")))
@@ -78,6 +79,7 @@ AVX2 static void masks_avx2(const char *s, struct masks *m) {
     m->quote |= (uint64_t)equal32(v, '\'') << at;
     m->slash |= (uint64_t)equal32(v, '/') << at;
     m->wide |= (uint64_t)(uint32_t)_mm256_movemask_epi8(v) << at;
+    m->e2 |= (uint64_t)equal32(v, '\xE2') << at;
   }
 }
 
@@ -248,6 +250,20 @@ INLINE void o200k_starts(struct window *w, const struct masks *m, const char *s,
   if (suffix) suffixes(w, s, m->quote & w->other & w->letter << 1);
 }
 
+/* Bytes of more than one in a character are like any other, but U+2581 is a space: a window ends
+ * before the first byte that may belong to one. */
+static void spaces_starts(struct window *w, const struct masks *m, const char *s, size_t readable,
+                          uint64_t starts) {
+  w->starts = starts;
+  w->sure = readable < 64 ? BIT(readable) - 1 : ~(uint64_t)0;
+  for (uint64_t e2 = m->e2 & w->sure; e2; e2 &= e2 - 1) {
+    unsigned i = lowest(e2);
+    if (i + 1 < readable && i < 63 && s[i + 1] != '\x96') continue;
+    w->sure &= BIT(i) - 1;
+    break;
+  }
+}
+
 size_t scan_window(enum scan_masks how, enum scan_kind kind, const char *s, size_t n, size_t at,
                    uint32_t *ends) {
   char last[SCAN_WINDOW];
@@ -281,6 +297,16 @@ size_t scan_window(enum scan_masks how, enum scan_kind kind, const char *s, size
     break;
   case SCAN_TEKKEN:
     o200k_starts(&w, &m, s, false);
+    break;
+  case SCAN_SPACES:
+    spaces_starts(&w, &m, s, readable, run_starts(m.blank));
+    break;
+  case SCAN_SPACES_LINES:
+    spaces_starts(&w, &m, s, readable,
+                  run_starts(m.blank) | run_starts(m.line) | (~m.line & m.line << 1));
+    break;
+  case SCAN_EACH_SPACE:
+    spaces_starts(&w, &m, s, readable, m.blank);
     break;
   case SCAN_WHOLE:
     return 0;

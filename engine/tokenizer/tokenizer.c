@@ -86,6 +86,7 @@ void tokenizer_free(struct tokenizer *t) {
   vocab_clear(&t->vocab);
   added_clear(&t->added);
   bpe_clear(&t->bpe);
+  front_clear(&t->front);
   tokens_clear(&t->head);
   tokens_clear(&t->tail);
   decoder_free(t->decoder);

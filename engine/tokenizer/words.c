@@ -1,48 +1,62 @@
 /* SPDX-License-Identifier: MIT */
-/* Words repeat, so a cache remembers their ids: words of up to 15 bytes in one table with the bytes
- * inside the entry, up to 255 in another with the bytes in an arena. When an arena is full the
- * cache is emptied: its size is bounded and results do not depend on it.
+/* Words → ids. Words repeat, so a cache remembers what the model made of them.
+ *
+ *   short  up to 15 bytes: the bytes are the key     [ 15 bytes │ 4 + 3 bits ][ id id id id ]
+ *          two entries in a row of the table         length, how many ids ┘     └ or first, count
+ *   long   up to 255 bytes: hash, and the bytes in an arena
+ *
+ * The words of a batch get their keys first, and the rows they will need are fetched meanwhile; then
+ * each is looked up, its four ids copied whether it has as many or not, and the count moved on.
+ *
+ * Tables begin small and grow with the number of words in them. Full, a row keeps its first entry,
+ * and an arena that is full empties everything: at most 16 MiB of short entries, 3 MiB of long ones,
+ * 12 MiB of arenas for one work. Results do not depend on any of it.
  */
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "tokenizer/parts.h"
 
-#define SHORT_SLOTS (1u << 15)
-#define LONG_SLOTS  (1u << 13)
+#define SHORT_BYTES 15
 #define LONG_BYTES  255
-#define ARENA_IDS   (1u << 18)
-#define ARENA_BYTES (1u << 20)
-#define INLINE_IDS  3
+#define SHORT_FIRST ((size_t)1 << 10)
+#define SHORT_MOST  ((size_t)1 << 19)
+#define LONG_FIRST  ((size_t)1 << 8)
+#define LONG_MOST   ((size_t)1 << 17)
+#define ARENA_IDS   ((size_t)1 << 20)
+#define ARENA_BYTES ((size_t)8 << 20)
+#define INLINE_IDS  4
+#define COUNT_SHIFT 60
+#define COUNT_MASK  ((uint64_t)7 << COUNT_SHIFT)
+#define COUNT_MORE  7u /* ids[0] is the first's place in the arena, ids[1] their number */
 #define SLOT_FACTOR 0x9E3779B97F4A7C15u
+#define HIGH_FACTOR 0xD6E8FEB86659FD93u
 
 struct cache {
   struct short_entry {
-    uint64_t low, high;       /* the word's bytes, its length in the last one; 0, 0: empty */
-    uint32_t ids[INLINE_IDS]; /* or, of more, the first's place in the arena */
-    uint32_t count;
+    uint64_t low, high; /* the word's bytes, and above: length, then count; high 0: empty */
+    uint32_t ids[INLINE_IDS];
   } * shorts;
   struct long_entry {
     uint64_t hash;
     uint32_t at, len; /* bytes in the arena; len 0: empty */
     uint32_t first, count;
   } * longs;
+  size_t short_slots, short_used, long_slots, long_used;
   uint32_t *ids;
   char *bytes;
-  size_t id_count, byte_count;
+  size_t id_count, id_cap, byte_count, byte_cap;
+};
+
+struct key {
+  uint64_t low, high; /* high 0: not a short word */
+  uint32_t slot;
 };
 
 struct cache *cache_new(void) {
-  struct cache *c = mem_zero(sizeof *c);
-  if (!c) return NULL;
-  c->shorts = mem_zeros(SHORT_SLOTS, sizeof *c->shorts);
-  c->longs = mem_zeros(LONG_SLOTS, sizeof *c->longs);
-  c->ids = mem_array(ARENA_IDS, sizeof *c->ids);
-  c->bytes = mem_alloc(ARENA_BYTES);
-  if (c->shorts && c->longs && c->ids && c->bytes) return c;
-  cache_free(c);
-  return NULL;
+  return mem_zero(sizeof(struct cache));
 }
 
 void cache_free(struct cache *c) {
@@ -55,14 +69,34 @@ void cache_free(struct cache *c) {
 }
 
 static void cache_empty(struct cache *c) {
-  memset(c->shorts, 0, SHORT_SLOTS * sizeof *c->shorts);
-  memset(c->longs, 0, LONG_SLOTS * sizeof *c->longs);
-  c->id_count = c->byte_count = 0;
+  if (c->shorts) memset(c->shorts, 0, c->short_slots * sizeof *c->shorts);
+  if (c->longs) memset(c->longs, 0, c->long_slots * sizeof *c->longs);
+  c->short_used = c->long_used = c->id_count = c->byte_count = 0;
 }
 
-/* Room for that much more, after emptying if need be. */
-static void cache_room(struct cache *c, size_t ids, size_t bytes) {
-  if (c->id_count + ids > ARENA_IDS || c->byte_count + bytes > ARENA_BYTES) cache_empty(c);
+/* ---- arenas ---- */
+
+static bool arena_grow(void **data, size_t *cap, size_t need, size_t most, size_t size) {
+  size_t next = *cap ? *cap : 1024;
+  while (next < need) next *= 2;
+  if (next > most) return false;
+  void *grown = next > *cap ? mem_rearray(*data, next, size) : *data;
+  if (!grown) return false;
+  *data = grown;
+  *cap = next;
+  return true;
+}
+
+/* Room for that much more; false: the cache was emptied, or there is no memory, so nothing is to be
+ * kept now. */
+static bool cache_room(struct cache *c, size_t ids, size_t bytes) {
+  void *id_data = c->ids, *byte_data = c->bytes;
+  bool ok = arena_grow(&id_data, &c->id_cap, c->id_count + ids, ARENA_IDS, sizeof *c->ids);
+  c->ids = id_data;
+  ok = arena_grow(&byte_data, &c->byte_cap, c->byte_count + bytes, ARENA_BYTES, 1) && ok;
+  c->bytes = byte_data;
+  if (!ok) cache_empty(c);
+  return ok;
 }
 
 static uint32_t cache_keep(struct cache *c, const uint32_t *ids, size_t n) {
@@ -72,100 +106,258 @@ static uint32_t cache_keep(struct cache *c, const uint32_t *ids, size_t n) {
   return first;
 }
 
-static void append(const struct tokenizer *t, struct tokens *out, const uint32_t *ids, size_t n,
-                   bool spans, uint64_t at) {
-  for (size_t i = 0; i < n; i++) {
-    if (spans) {
-      uint32_t len = t->vocab.bytes_len[ids[i]];
-      out->spans[out->count] = (struct token_span){at, at + len};
-      at += len;
-    }
-    out->ids[out->count++] = ids[i];
-  }
-}
+/* ---- short words ---- */
 
-static uint64_t load(const char *s, size_t n) {
-  uint64_t v = 0;
-  memcpy(&v, s, n);
+static uint64_t load64(const char *s) {
+  uint64_t v;
+  memcpy(&v, s, 8);
   return v;
 }
 
-static void short_key(const char *word, size_t n, const char *end, uint64_t *low, uint64_t *high) {
-  if (end - word >= 16) {
-    *low = load(word, 8);
-    *high = load(word + 8, 8);
-    if (n < 8)
-      *low &= ((uint64_t)1 << 8 * n) - 1, *high = 0;
-    else
-      *high &= ((uint64_t)1 << 8 * (n - 8)) - 1;
+static const uint64_t low_bytes[9] = {0,           0xFF,         0xFFFF,         0xFFFFFF,
+                                      0xFFFFFFFF,  0xFFFFFFFFFF, 0xFFFFFFFFFFFF, 0xFFFFFFFFFFFFFF,
+                                      ~(uint64_t)0};
+
+/* n ≤ SHORT_BYTES; 16 bytes are readable. */
+static inline struct key key_of(const char *word, size_t n) {
+  struct key k;
+  k.low = load64(word) & low_bytes[n < 8 ? n : 8];
+  k.high = (load64(word + 8) & low_bytes[n < 8 ? 0 : n - 8]) | (uint64_t)n << 56;
+  return k;
+}
+
+static struct key key_near_end(const char *word, size_t n) {
+  char copy[16] = {0};
+  memcpy(copy, word, n);
+  return key_of(copy, n);
+}
+
+static inline uint32_t slot_of(const struct key *k, size_t slots) {
+  uint64_t h = (k->low ^ k->high * HIGH_FACTOR) * SLOT_FACTOR;
+  return (uint32_t)(h >> 40 ^ h >> 20) & (uint32_t)(slots - 1);
+}
+
+static void short_put(struct short_entry *table, size_t slots, const struct short_entry *e) {
+  struct key k = {e->low, e->high & ~COUNT_MASK, 0};
+  struct short_entry *to = &table[slot_of(&k, slots)];
+  if (to->high) to = &table[slot_of(&k, slots) ^ 1];
+  *to = *e;
+}
+
+/* More slots when half are used. Without memory it stays as it is; false: there is no table. */
+static bool short_grow(struct cache *c) {
+  if (c->shorts && (c->short_used * 2 < c->short_slots || c->short_slots >= SHORT_MOST))
+    return true;
+  size_t slots = c->shorts ? c->short_slots * 4 : SHORT_FIRST;
+  if (slots > SHORT_MOST) slots = SHORT_MOST;
+  struct short_entry *grown = mem_zeros(slots, sizeof *grown);
+  if (!grown) return c->shorts != NULL;
+  for (size_t i = 0; i < c->short_slots; i++)
+    if (c->shorts[i].high) short_put(grown, slots, &c->shorts[i]);
+  mem_free(c->shorts);
+  c->shorts = grown;
+  c->short_slots = slots;
+  return true;
+}
+
+/* What the model has just appended from `before` on. */
+static void short_keep(struct cache *c, const struct key *k, const uint32_t *ids, size_t count) {
+  struct short_entry e = {k->low, k->high, {0}};
+  if (!short_grow(c)) return;
+  if (count <= INLINE_IDS) {
+    memcpy(e.ids, ids, count * sizeof *ids);
+    e.high |= (uint64_t)count << COUNT_SHIFT;
   } else {
-    *low = load(word, n < 8 ? n : 8);
-    *high = n > 8 ? load(word + 8, n - 8) : 0;
+    if (!cache_room(c, count, 0)) return;
+    e.ids[0] = cache_keep(c, ids, count);
+    e.ids[1] = (uint32_t)count;
+    e.high |= (uint64_t)COUNT_MORE << COUNT_SHIFT;
   }
-  *high |= (uint64_t)n << 56;
+  c->short_used++;
+  short_put(c->shorts, c->short_slots, &e);
 }
 
-static int word_short(const struct tokenizer *t, struct tokenizer_work *w, const char *word,
-                      size_t n, const char *end, int kind, struct tokens *out, bool spans,
-                      uint64_t at, struct err *err) {
-  struct cache *c = w->cache;
-  uint64_t low, high;
-  short_key(word, n, end, &low, &high);
-  uint64_t h = (low ^ high * 0xD6E8FEB86659FD93u) * SLOT_FACTOR;
-  size_t slot = (size_t)(h >> 40) & (SHORT_SLOTS - 1);
-  struct short_entry *e = &c->shorts[slot], *other = &c->shorts[slot ^ 1];
-  if (e->low != low || e->high != high) {
-    if (other->low == low && other->high == high) e = other;
-  }
-  int rc;
-  if (e->low == low && e->high == high) {
-    if ((rc = tokens_reserve(out, e->count, spans, err))) return rc;
-    append(t, out, e->count > INLINE_IDS ? c->ids + e->ids[0] : e->ids, e->count, spans, at);
-    return 0;
-  }
-  size_t before = out->count;
-  if ((rc = bpe_word(t, w, word, n, kind, out, spans, at, err))) return rc;
-  size_t count = out->count - before;
-  if (count > INLINE_IDS) cache_room(c, count, 0);
-  if (e->high && !other->high) e = other;
-  e->low = low;
-  e->high = high;
-  e->count = (uint32_t)count;
-  if (count > INLINE_IDS)
-    e->ids[0] = cache_keep(c, out->ids + before, count);
-  else
-    memcpy(e->ids, out->ids + before, count * sizeof *e->ids);
-  return 0;
+/* ---- long words ---- */
+
+static bool long_grow(struct cache *c) {
+  if (c->longs && (c->long_used * 2 < c->long_slots || c->long_slots >= LONG_MOST)) return true;
+  size_t slots = c->longs ? c->long_slots * 4 : LONG_FIRST;
+  if (slots > LONG_MOST) slots = LONG_MOST;
+  struct long_entry *grown = mem_zeros(slots, sizeof *grown);
+  if (!grown) return c->longs != NULL;
+  for (size_t i = 0; i < c->long_slots; i++)
+    if (c->longs[i].len) grown[c->longs[i].hash & (slots - 1)] = c->longs[i];
+  mem_free(c->longs);
+  c->longs = grown;
+  c->long_slots = slots;
+  return true;
 }
 
-static int word_long(const struct tokenizer *t, struct tokenizer_work *w, const char *word,
-                     size_t n, int kind, struct tokens *out, bool spans, uint64_t at,
-                     struct err *err) {
-  struct cache *c = w->cache;
-  uint64_t hash = hash_xxh3(word, n, 0);
-  struct long_entry *e = &c->longs[hash & (LONG_SLOTS - 1)];
-  int rc;
-  if (e->len == n && e->hash == hash && !memcmp(c->bytes + e->at, word, n)) {
-    if ((rc = tokens_reserve(out, e->count, spans, err))) return rc;
-    append(t, out, c->ids + e->first, e->count, spans, at);
-    return 0;
-  }
-  size_t before = out->count;
-  if ((rc = bpe_word(t, w, word, n, kind, out, spans, at, err))) return rc;
-  size_t count = out->count - before;
-  cache_room(c, count, n);
+static void long_keep(struct cache *c, const char *word, size_t n, uint64_t hash,
+                      const uint32_t *ids, size_t count) {
+  if (!cache_room(c, count, n) || !long_grow(c)) return;
+  struct long_entry *e = &c->longs[hash & (c->long_slots - 1)];
+  c->long_used += !e->len;
   *e = (struct long_entry){hash, (uint32_t)c->byte_count, (uint32_t)n, 0, (uint32_t)count};
-  e->first = cache_keep(c, out->ids + before, count);
+  e->first = cache_keep(c, ids, count);
   memcpy(c->bytes + c->byte_count, word, n);
   c->byte_count += n;
+}
+
+static const struct long_entry *long_find(const struct cache *c, const char *word, size_t n,
+                                          uint64_t hash) {
+  if (!c->longs) return NULL;
+  const struct long_entry *e = &c->longs[hash & (c->long_slots - 1)];
+  return e->hash == hash && e->len == n && !memcmp(c->bytes + e->at, word, n) ? e : NULL;
+}
+
+/* ---- one word ---- */
+
+/* The tokens of a word lie end to end in the text, so their lengths tell their places. */
+static void add_spans(const struct words *j, size_t first, uint64_t at) {
+  struct tokens *out = j->out;
+  for (size_t i = first; i < out->count; i++) {
+    uint32_t len = j->lengths[out->ids[i]];
+    out->spans[i] = (struct token_span){at, at + len};
+    at += len;
+  }
+}
+
+static int append(const struct words *j, const uint32_t *ids, size_t count, uint64_t at) {
+  struct tokens *out = j->out;
+  int rc = tokens_reserve(out, count, j->spans, j->err);
+  if (rc) return rc;
+  size_t first = out->count;
+  memcpy(out->ids + first, ids, count * sizeof *ids);
+  out->count += count;
+  if (j->spans) add_spans(j, first, at);
   return 0;
+}
+
+static int model(const struct words *j, const char *word, size_t n, uint64_t at) {
+  return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
+}
+
+static int word_long(const struct words *j, const char *word, size_t n, uint64_t at) {
+  struct cache *c = j->w->cache;
+  uint64_t hash = hash_xxh3(word, n, 0);
+  const struct long_entry *e = long_find(c, word, n, hash);
+  if (e) return append(j, c->ids + e->first, e->count, at);
+  size_t before = j->out->count;
+  int rc = model(j, word, n, at);
+  if (!rc) long_keep(c, word, n, hash, j->out->ids + before, j->out->count - before);
+  return rc;
+}
+
+static const struct short_entry *short_find(const struct cache *c, const struct key *k,
+                                            uint32_t slot) {
+  const struct short_entry *e = &c->shorts[slot];
+  if (e->low == k->low && (e->high & ~COUNT_MASK) == k->high) return e;
+  e = &c->shorts[slot ^ 1];
+  return e->low == k->low && (e->high & ~COUNT_MASK) == k->high ? e : NULL;
+}
+
+static int word_short(const struct words *j, const char *word, size_t n, const struct key *k,
+                      uint64_t at) {
+  struct cache *c = j->w->cache;
+  const struct short_entry *e = c->shorts ? short_find(c, k, slot_of(k, c->short_slots)) : NULL;
+  if (e) {
+    size_t count = (size_t)(e->high >> COUNT_SHIFT & 7);
+    if (count != COUNT_MORE) return append(j, e->ids, count, at);
+    return append(j, c->ids + e->ids[0], e->ids[1], at);
+  }
+  size_t before = j->out->count;
+  int rc = model(j, word, n, at);
+  if (!rc) short_keep(c, k, j->out->ids + before, j->out->count - before);
+  return rc;
+}
+
+int words_one(const struct words *j, const char *word, size_t n, const char *end, uint64_t at) {
+  if (!j->w->cache || n > LONG_BYTES || !n || (j->spans && !j->lengths))
+    return model(j, word, n, at);
+  if (n > SHORT_BYTES) return word_long(j, word, n, at);
+  struct key k = end - word >= 16 ? key_of(word, n) : key_near_end(word, n);
+  return word_short(j, word, n, &k, at);
+}
+
+/* ---- many words ---- */
+
+static void make_keys(const struct cache *c, const char *s, size_t start, const uint32_t *ends,
+                      size_t count, const char *end, struct key *keys) {
+  for (size_t i = 0; i < count; start = ends[i++]) {
+    size_t n = ends[i] - start;
+    const char *word = s + start;
+    if (n > SHORT_BYTES) {
+      keys[i].high = 0;
+      continue;
+    }
+    keys[i] = end - word >= 16 ? key_of(word, n) : key_near_end(word, n);
+    keys[i].slot = slot_of(&keys[i], c->short_slots);
+    __builtin_prefetch(&c->shorts[keys[i].slot]);
+  }
+}
+
+/* The words from *i on that are found at once. */
+static void take_found(const struct words *j, const struct key *keys, size_t count, size_t *i,
+                       size_t *counted) {
+  const struct cache *c = j->w->cache;
+  struct tokens *out = j->out;
+  for (; *i < count; ++*i) {
+    const struct key *k = &keys[*i];
+    const struct short_entry *e = k->high ? short_find(c, k, k->slot) : NULL;
+    if (!e || e->high >> COUNT_SHIFT == COUNT_MORE) return;
+    memcpy(out->ids + out->count, e->ids, sizeof e->ids);
+    *(counted ? counted : &out->count) += (size_t)(e->high >> COUNT_SHIFT);
+  }
+}
+
+/* At most WORDS_BATCH of them. */
+static int batch(const struct words *j, const char *s, size_t start, const uint32_t *ends,
+                 size_t count, const char *end, uint64_t base) {
+  struct key keys[WORDS_BATCH];
+  struct cache *c = j->w->cache;
+  size_t slots = c->short_slots;
+  int rc = 0;
+  make_keys(c, s, start, ends, count, end, keys);
+  for (size_t i = 0; i < count && !rc; i++) {
+    if ((rc = tokens_reserve(j->out, (count - i) * INLINE_IDS, j->spans, j->err))) break;
+    size_t before = j->out->count, from = i ? ends[i - 1] : start;
+    if (slots == c->short_slots) take_found(j, keys, count, &i, j->counted);
+    if (j->spans) add_spans(j, before, base + from);
+    if (i == count) break;
+    from = i ? ends[i - 1] : start;
+    rc = words_one(j, s + from, ends[i] - from, end, base + from);
+    if (j->counted) *j->counted += j->out->count, j->out->count = 0;
+  }
+  return rc;
+}
+
+int words_many(const struct words *j, const char *s, size_t start, const uint32_t *ends,
+               size_t count, const char *end, uint64_t base) {
+  struct cache *c = j->w->cache;
+  bool cached = c && short_grow(c) && (!j->spans || j->lengths);
+  int rc = 0;
+  for (size_t i = 0, n; i < count && !rc && cached; i += n) {
+    n = count - i < WORDS_BATCH ? count - i : WORDS_BATCH;
+    rc = batch(j, s, i ? ends[i - 1] : start, ends + i, n, end, base);
+  }
+  for (size_t i = 0; i < count && !rc && !cached; start = ends[i++]) {
+    rc = words_one(j, s + start, ends[i] - start, end, base + start);
+    if (j->counted) *j->counted += j->out->count, j->out->count = 0;
+  }
+  return rc;
 }
 
 int word_encode(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
                 const char *end, int kind, struct tokens *out, bool spans, uint64_t at,
                 struct err *err) {
-  if (!w->cache || n > LONG_BYTES || (spans && !t->bpe.complete))
-    return bpe_word(t, w, word, n, kind, out, spans, at, err);
-  if (n < 16) return word_short(t, w, word, n, end, kind, out, spans, at, err);
-  return word_long(t, w, word, n, kind, out, spans, at, err);
+  bool bytes = kind == BPE_BYTES && t->bpe.complete;
+  struct words j = {.t = t,
+                    .w = w,
+                    .kind = kind,
+                    .lengths = bytes ? t->vocab.bytes_len : NULL,
+                    .spans = spans,
+                    .out = out,
+                    .err = err};
+  return words_one(&j, word, n, end, at);
 }

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define KINDS (SCAN_TEKKEN + 1)
+#define KINDS (SCAN_EACH_SPACE + 1)
 
 static void words_are(enum scan_kind kind, const char *text, const char *want) {
   char got[512];
@@ -45,6 +45,12 @@ static void o200k(void) {
   words_are(SCAN_O200K, "a\u0301b\u0301 .\u0301a.\u0301 FOO\u00AAbarA\u02B0B",
             "a\u0301b\u0301| .\u0301|a|.\u0301| FOO\u00AAbar|A\u02B0|B");
   words_are(SCAN_TEKKEN, "HTTPServer don't 42", "HTTPServer| don|'t| |4|2");
+}
+
+static void spaces(void) {
+  words_are(SCAN_SPACES, "a  b\u2581c \u2581d\n e", "a|  b|\u2581c| \u2581d\n| e");
+  words_are(SCAN_SPACES_LINES, "a  b\r\n\n c\nd", "a|  b|\r\n\n| c|\n|d");
+  words_are(SCAN_EACH_SPACE, "a  b\u2581", "a| | b|\u2581");
 }
 
 static void recognised(const char *pattern, bool tiktoken, int want) {
@@ -151,6 +157,7 @@ int main(void) {
   TEST(gpt2);
   TEST(cl100k);
   TEST(o200k);
+  TEST(spaces);
   TEST(patterns_are_recognised);
   TEST(masks_find_the_same_words);
   TEST(scanners_equal_their_patterns);
