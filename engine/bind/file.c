@@ -195,6 +195,22 @@ static int l_sha256(lua_State *L) {
   return 1;
 }
 
+/*** A quick hash of a file's bytes: for caches, not for identity.
+-- @function engine.file.quick_hash
+-- @param path string: which file
+-- @return string: 32 hexadecimal digits
+-- @error not_found, io */
+static int l_quick_hash(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  uint64_t words[2];
+  char hex[33];
+  struct err err;
+  if (file_xxh3(path, words, &err)) return bind_fail(L, &err);
+  hash_hex(words, sizeof words, hex);
+  lua_pushlstring(L, hex, 32);
+  return 1;
+}
+
 /* ---- lines ---- */
 
 static int lines_gc(lua_State *L) {
@@ -394,13 +410,21 @@ int luaopen_engine_file(lua_State *L) {
                                      {"close", replace_gc},
                                      {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", replace_gc}, {"__close", replace_gc}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"read", l_read},     {"read_range", l_read_range},
-                                       {"write", l_write},   {"append", l_append},
-                                       {"stat", l_stat},     {"mkdirs", l_mkdirs},
-                                       {"rename", l_rename}, {"remove_tree", l_remove_tree},
-                                       {"list", l_list},     {"sha256", l_sha256},
-                                       {"lines", l_lines},   {"replace", l_replace},
-                                       {"lock", l_lock},     {"cut", l_cut},
+  static const luaL_Reg functions[] = {{"read", l_read},
+                                       {"read_range", l_read_range},
+                                       {"write", l_write},
+                                       {"append", l_append},
+                                       {"stat", l_stat},
+                                       {"mkdirs", l_mkdirs},
+                                       {"rename", l_rename},
+                                       {"remove_tree", l_remove_tree},
+                                       {"list", l_list},
+                                       {"sha256", l_sha256},
+                                       {"quick_hash", l_quick_hash},
+                                       {"lines", l_lines},
+                                       {"replace", l_replace},
+                                       {"lock", l_lock},
+                                       {"cut", l_cut},
                                        {NULL, NULL}};
   bind_metatable(L, LINES_NAME, line_methods, line_meta);
   static const luaL_Reg lock_methods[] = {{"close", lock_gc}, {NULL, NULL}};

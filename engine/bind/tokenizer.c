@@ -6,6 +6,7 @@
  * the iterator may raise. */
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "bind/bind.h"
 #include "bind/tokenizer.h"
@@ -79,6 +80,49 @@ static int l_parse(lua_State *L) {
   struct err err;
   if (tokenizer_load(&b->t, json, n, &err)) return bind_fail(L, &err);
   if (tokenizer_work_new(&b->work, b->t, &err)) return bind_fail(L, &err);
+  return 1;
+}
+
+static void image_key(lua_State *L, int arg, uint64_t key[2]) {
+  size_t n;
+  const char *s = luaL_checklstring(L, arg, &n);
+  hash_xxh3_128(s, n, 0, key);
+}
+
+/*** Maps a tokenizer that was saved with save_image: milliseconds, whatever its size.
+-- @function engine.tokenizer.image
+-- @param path string: the file
+-- @param key string: what save_image was given; usually a hash of what the tokenizer was made from
+-- @return tokenizer
+-- @error not_found, format (another key, another version of Lathe, damaged: make it again), io
+-- @example require("engine.tokenizer").image("/tmp/t.image", "key") */
+static int l_image(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  uint64_t key[2];
+  struct err err;
+  image_key(L, 2, key);
+  struct box *b = bind_new(L, sizeof *b, TOKENIZER_NAME);
+  if (tokenizer_image_load(&b->t, path, key, &err)) return bind_fail(L, &err);
+  if (tokenizer_work_new(&b->work, b->t, &err)) return bind_fail(L, &err);
+  return 1;
+}
+
+/*** Saves the tokenizer as it lies in memory, for engine.tokenizer.image: a cache for this program on this
+machine; tok:save writes the file that others read.
+-- @function tok:save_image
+-- @param path string: the file, replaced atomically
+-- @param key string: what engine.tokenizer.image must be given
+-- @return boolean: true
+-- @error io
+-- @example tok:save_image("/tmp/t.image", "key") */
+static int l_save_image(lua_State *L) {
+  struct box *b = check_box(L);
+  const char *path = luaL_checkstring(L, 2);
+  uint64_t key[2];
+  struct err err;
+  image_key(L, 3, key);
+  if (tokenizer_image_save(b->t, path, key, &err)) return bind_fail(L, &err);
+  lua_pushboolean(L, 1);
   return 1;
 }
 
@@ -631,21 +675,15 @@ static int l_train(lua_State *L) {
 
 int luaopen_engine_tokenizer(lua_State *L);
 int luaopen_engine_tokenizer(lua_State *L) {
-  static const luaL_Reg methods[] = {{"encode", l_encode},
-                                     {"encode_packed", l_encode_packed},
-                                     {"count", l_count},
-                                     {"decode", l_decode},
-                                     {"stream", l_stream},
-                                     {"id", l_id},
-                                     {"token", l_token},
-                                     {"added", l_added},
-                                     {"explain", l_explain},
-                                     {"merge_count", l_merge_count},
-                                     {"merges", l_merges},
-                                     {"save", l_save},
-                                     {"json", l_json},
-                                     {"close", box_close},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"encode", l_encode},         {"encode_packed", l_encode_packed},
+      {"count", l_count},           {"decode", l_decode},
+      {"stream", l_stream},         {"id", l_id},
+      {"token", l_token},           {"added", l_added},
+      {"explain", l_explain},       {"merge_count", l_merge_count},
+      {"merges", l_merges},         {"save", l_save},
+      {"save_image", l_save_image}, {"json", l_json},
+      {"close", box_close},         {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", box_close},
                                   {"__close", box_close},
                                   {"__len", l_len},
@@ -658,7 +696,7 @@ int luaopen_engine_tokenizer(lua_State *L) {
   static const luaL_Reg stream_meta[] = {
       {"__gc", stream_close}, {"__close", stream_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
-      {"load", l_load}, {"parse", l_parse}, {"train", l_train}, {NULL, NULL}};
+      {"load", l_load}, {"parse", l_parse}, {"image", l_image}, {"train", l_train}, {NULL, NULL}};
   bind_metatable(L, TOKENIZER_NAME, methods, meta);
   bind_metatable(L, TRAIN_NAME, none, train_meta);
   bind_metatable(L, TOKENS_NAME, none, tokens_meta);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SHA-256 of a file as a stream: what is hashed is often far larger than the memory a run may use,
+/* Hashes of a file as a stream: what is hashed is often far larger than the memory a run may use,
  * and a mapped file counts as resident until it is unmapped. */
 #include "base/cancel.h"
 #include "base/mem.h"
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define BLOCK ((size_t)1 << 20)
+#define SMALL ((size_t)128 << 10) /* stays in the processor's cache */
 
 static int hash_fd(int fd, const char *path, unsigned char *out, struct err *err) {
   struct sha256 *h = NULL;
@@ -33,6 +34,37 @@ int file_sha256(const char *path, unsigned char out[SHA256_BYTES], struct err *e
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return err_errno(err, "%s", path);
   int rc = hash_fd(fd, path, out, err);
+  close(fd);
+  return rc;
+}
+
+/* Each block's hash is the seed of the next. */
+static int xxh3_fd(int fd, const char *path, uint64_t out[2], struct err *err) {
+  char *block = mem_alloc(SMALL);
+  int rc = block ? 0 : err_nomem(err, SMALL, path);
+  size_t held = 0;
+  ssize_t n = 1;
+  out[0] = out[1] = 0;
+  while (!rc && n > 0) {
+    n = read(fd, block + held, SMALL - held);
+    bool again = n < 0 && errno == EINTR;
+    if (n < 0 && !again) rc = err_errno(err, "%s", path);
+    if (n > 0) held += (size_t)n;
+    if (again) n = 1;
+    if (n > 0 && held < SMALL) continue;
+    uint64_t seed = out[0] ^ out[1] * 0x9E3779B97F4A7C15u;
+    hash_xxh3_128(block, held, seed, out);
+    held = 0;
+    rc = rc ? rc : cancel_check(err);
+  }
+  mem_free(block);
+  return rc;
+}
+
+int file_xxh3(const char *path, uint64_t out[2], struct err *err) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return err_errno(err, "%s", path);
+  int rc = xxh3_fd(fd, path, out, err);
   close(fd);
   return rc;
 }

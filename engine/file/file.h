@@ -40,6 +40,8 @@ int file_read_range(const char *path, uint64_t start, uint64_t end, struct buf *
 
 /* SHA-256 of a file's bytes, read as a stream. ERR_CANCELLED when interrupted. */
 int file_sha256(const char *path, unsigned char out[SHA256_BYTES], struct err *err);
+/* A quick hash of a file's bytes, for caches (made of xxh3, but not the xxh3 of the whole). */
+int file_xxh3(const char *path, uint64_t out[2], struct err *err);
 
 /* ---- mapped files ---- */
 

@@ -151,7 +151,7 @@ static int token_byte(const struct vocab *v, uint32_t id) {
 }
 
 static int make_byte_ranks(struct bpe *b, const struct vocab *v, struct err *err) {
-  size_t size = 65536 * sizeof *b->byte_rank;
+  size_t size = BPE_BYTE_PAIRS * sizeof *b->byte_rank;
   b->byte_rank = mem_alloc(size);
   if (!b->byte_rank) return err_nomem(err, size, "merges");
   memset(b->byte_rank, 0xFF, size);
@@ -176,8 +176,8 @@ static uint32_t token_character(const struct vocab *v, uint32_t id) {
 }
 
 static int make_pages(struct bpe *b, const struct vocab *v, struct err *err) {
-  b->page_of = mem_zeros(0x1100, sizeof *b->page_of);
-  if (!b->page_of) return err_nomem(err, 0x2200, "characters");
+  b->page_of = mem_zeros(BPE_PAGES, sizeof *b->page_of);
+  if (!b->page_of) return err_nomem(err, BPE_PAGES * 2, "characters");
   b->page_count = 1;
   for (uint32_t id = 0; id < v->size; id++) {
     uint32_t c = token_character(v, id);

@@ -19,11 +19,13 @@
  *   load.c        tokenizer.json → struct tokenizer;  save.c  the other way
  *   load_model.c  the model in it: vocabulary and merges
  *   sections.c    what is around the model: post-processor, truncation, padding, and the others
+ *   image.c       a finished tokenizer as a file that is mapped
  *   train.c       texts → struct tokenizer
  */
 #ifndef LATHE_TOKENIZER_PARTS_H
 #define LATHE_TOKENIZER_PARTS_H
 
+#include "file/file.h"
 #include "json/json.h"
 #include "tokenizer/tokenizer.h"
 
@@ -260,7 +262,9 @@ uint32_t added_next(const struct added *a, const struct trie *trie, const char *
 
 /* ---- bpe.c ---- */
 
-#define BPE_AFFIX_MAX 64
+#define BPE_AFFIX_MAX  64
+#define BPE_BYTE_PAIRS 65536u
+#define BPE_PAGES      0x1100u
 struct bpe {
   uint32_t byte_id[256];  /* of the byte's character of the alphabet; TOKENIZER_NONE: none */
   uint32_t fallback[256]; /* of "<0xXX>"; TOKENIZER_NONE: none, or no byte_fallback */
@@ -279,12 +283,12 @@ struct bpe {
   struct bpe_slot {
     uint32_t check, rank; /* rank BPE_NO_RANK: empty */
   } * slots;
-  uint32_t *byte_rank; /* of two bytes, first × 256 + second; [65536] */
+  uint32_t *byte_rank; /* of two bytes, first × 256 + second; [BPE_BYTE_PAIRS] */
   uint64_t factor[2], key_mask, rest_mask;
   size_t slot_mask; /* slots − 1 */
   uint32_t id_bits, rest_bits, farthest;
   /* tokens of one character, 256 characters a page: pages[page_of[c >> 8] * 256 + (c & 255)] */
-  uint16_t *page_of; /* [0x1100]; page 0 is empty */
+  uint16_t *page_of; /* [BPE_PAGES]; page 0 is empty */
   uint32_t *pages;
   size_t page_count;
 };
@@ -426,6 +430,7 @@ struct tokenizer {
   struct tokenizer_padding padding;
   struct buf pad_token;
   bool truncates, pads;
+  struct file_map image; /* open: vocabulary and merges lie in it, see image.c */
 };
 int tokenizer_new(struct tokenizer **out, struct err *err);
 /* Once vocabulary, added tokens, merges and the sections' JSON are in. */
@@ -436,6 +441,9 @@ int tokenizer_finish_from(struct tokenizer *t, const struct json *j, const json_
 /* sections.c: makes them ready for use. */
 int tokenizer_sections(struct tokenizer *t, const struct json *j, const json_id at[SECTIONS],
                        struct err *err);
+
+/* Forgets what lies in the image, and closes it. */
+void image_release(struct tokenizer *t);
 
 /* Polling for cancellation every so many input bytes. */
 #define TOKENIZER_POLL ((size_t)256 << 10)

@@ -49,10 +49,11 @@ static int decode_each(struct tokenizer *t, struct err *err) {
 
 int tokenizer_finish_from(struct tokenizer *t, const struct json *j, const json_id at[SECTIONS],
                           struct err *err) {
+  bool mapped = t->image.base; /* then this is in it */
   int rc = tokenizer_sections(t, j, at, err);
-  if (!rc) rc = finish_model(t, err);
-  if (!rc) rc = vocab_finish(&t->vocab, decoder_bytes(t->decoder), err);
-  if (!rc && t->decoder && !decoder_bytes(t->decoder)) rc = decode_each(t, err);
+  if (!rc && !mapped) rc = finish_model(t, err);
+  if (!rc && !mapped) rc = vocab_finish(&t->vocab, decoder_bytes(t->decoder), err);
+  if (!rc && !mapped && t->decoder && !decoder_bytes(t->decoder)) rc = decode_each(t, err);
   /* the strings have moved for the last time: added tokens may point to them now */
   for (size_t i = 0; i < t->added.count && !rc; i++) {
     struct tokenizer_added *token = &t->added.list[i];
@@ -83,6 +84,7 @@ int tokenizer_finish(struct tokenizer *t, struct err *err) {
 
 void tokenizer_free(struct tokenizer *t) {
   if (!t) return;
+  image_release(t);
   vocab_clear(&t->vocab);
   added_clear(&t->added);
   bpe_clear(&t->bpe);

@@ -46,6 +46,16 @@ void tokenizer_free(struct tokenizer *t);
 int tokenizer_write(const struct tokenizer *t, struct buf *json, struct err *err);
 int tokenizer_save(const struct tokenizer *t, const char *path, struct err *err);
 
+/* A finished tokenizer as a file that is mapped in a few milliseconds: a cache for this program on
+ * this machine, not a format. key: a hash of what it was made from; loading with another key, a file
+ * of another version and a damaged file are ERR_FORMAT, and then it is made again. Written without
+ * fsync, readable by the user only. The file must not be changed while it is loaded (tokenizer_image_
+ * save replaces it, which is fine). */
+int tokenizer_image_save(const struct tokenizer *t, const char *path, const uint64_t key[2],
+                         struct err *err);
+int tokenizer_image_load(struct tokenizer **out, const char *path, const uint64_t key[2],
+                         struct err *err);
+
 /* ---- encoding ---- */
 
 struct token_span { /* the input bytes [start, end) that a token stands for */
