@@ -10,8 +10,8 @@
 
 local file = require "engine.file"
 local gguf = require "engine.gguf"
+local gguf_tokenizer = require "lathe.gguf_tokenizer"
 local hf = require "lathe.hf"
-local json = require "engine.json"
 local safetensors = require "engine.safetensors"
 
 local M = {}
@@ -19,17 +19,6 @@ local M = {}
 -- type → { element type of matrices, general.file_type }
 local TYPES = { F32 = { "f32", 0 }, F16 = { "f16", 1 }, Q8_0 = { "q8_0", 7 }, BF16 = { "bf16", 32 } }
 local BLOCK = { q8_0 = 32 }
-
--- Token types of GGUF.
-local NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
-
--- What llama.cpp calls a pre-tokenizer, by the pattern that it splits with.
-local PATTERNS = {
-  ["(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+"
-    .. "|\\s+(?!\\S)|\\s+"] = "llama-bpe",
-  ["(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+"
-    .. "|\\s+(?!\\S)|\\s+"] = "qwen2",
-}
 
 local LAYER = {
   ["self_attn.q_proj"] = "attn_q", ["self_attn.k_proj"] = "attn_k", ["self_attn.v_proj"] = "attn_v",
@@ -124,57 +113,6 @@ end
 
 -- ---- tokenizer ----
 
--- The name of the pre-tokenizer, from tokenizer.json.
-local function pre_name(t)
-  local pre = t.pre_tokenizer
-  if pre == nil or pre == json.null then return unsupported "tokenizer.json has no pre-tokenizer" end
-  if pre.type == "ByteLevel" and pre.use_regex ~= false and pre.add_prefix_space ~= true then return "gpt-2" end
-  if pre.type == "Sequence" then
-    local split, bytes = pre.pretokenizers[1], pre.pretokenizers[2]
-    if split and bytes and split.type == "Split" and bytes.type == "ByteLevel" and bytes.add_prefix_space ~= true
-      and type(split.pattern) == "table" and PATTERNS[split.pattern.Regex] then
-      return PATTERNS[split.pattern.Regex]
-    end
-  end
-  return unsupported(("llama.cpp has no name for this pre-tokenizer (%s): it would cut text otherwise"):format(
-    tostring(pre.type)))
-end
-
-local function merges_of(t)
-  local out = {}
-  for i, m in ipairs(t.model.merges or {}) do
-    out[i] = type(m) == "table" and m[1] .. " " .. m[2] or m
-  end
-  return out
-end
-
-local function token_lists(tok, size)
-  local tokens, kinds, added = {}, {}, {}
-  for _, a in ipairs(tok.json.added_tokens or {}) do added[a.id] = a.special and CONTROL or USER_DEFINED end
-  for id = 0, size - 1 do
-    local token = tok.tokens[id]
-    tokens[id + 1] = token or ("[PAD%d]"):format(id)
-    kinds[id + 1] = not token and UNUSED or added[id] or NORMAL
-  end
-  return tokens, kinds
-end
-
-local function check_tokenizer(tok, c)
-  if tok.json.model.type ~= "BPE" or tok.json.model.byte_fallback == true then
-    return unsupported(("tokenizers of the kind %s are not exported yet; byte-level BPE is"):format(
-      tostring(tok.json.model.type)))
-  end
-  local normalizer = tok.json.normalizer
-  if normalizer ~= nil and normalizer ~= json.null then
-    return unsupported(("the tokenizer normalises text (%s), which llama.cpp would not"):format(
-      tostring(normalizer.type)))
-  end
-  if tok.size > c.vocab_size then
-    return nil, ("the tokenizer has ids up to %d, the model only %d"):format(tok.size - 1, c.vocab_size), "mismatch"
-  end
-  return pre_name(tok.json)
-end
-
 -- Ids of the end tokens: tokenizer_config.json, else config.json.
 local function special_ids(tok, config)
   local function one(v)
@@ -204,26 +142,10 @@ local function architecture_keys(c, name, key)
   return keys
 end
 
-local function tokenizer_keys(tok, config, c, pre)
-  local tokens, kinds = token_lists(tok, c.vocab_size)
+-- The keys of the tokenizer, and what to say about them.
+local function tokenizer_keys(tok, config, c)
   local ids = special_ids(tok, config)
-  local keys = {
-    { "tokenizer.ggml.model", "string", "gpt2" }, { "tokenizer.ggml.pre", "string", pre },
-    { "tokenizer.ggml.tokens", "[string]", tokens }, { "tokenizer.ggml.token_type", "[i32]", kinds },
-    { "tokenizer.ggml.merges", "[string]", merges_of(tok.json) },
-  }
-  local function add(key, kind, value)
-    if value ~= nil then keys[#keys + 1] = { "tokenizer." .. key, kind, value } end
-  end
-  -- llama.cpp's own guess for a missing BOS is id 11 of GPT-2, so one is always named; add_bos_token
-  -- says whether it is used.
-  add("ggml.bos_token_id", "u32", ids.bos or ids.pad or ids.eos)
-  add("ggml.eos_token_id", "u32", ids.eos)
-  add("ggml.padding_token_id", "u32", ids.pad)
-  add("ggml.add_bos_token", "bool", ids.bos ~= nil and tok.add_bos)
-  add("ggml.add_space_prefix", "bool", false)
-  add("chat_template", "string", tok.chat_template)
-  return keys
+  return gguf_tokenizer.keys(tok, { size = c.vocab_size, bos = ids.bos, eos = ids.eos, pad = ids.pad })
 end
 
 -- ---- the file ----
@@ -237,10 +159,10 @@ local function load(folder)
   local tok
   tok, message, code = hf.tokenizer(folder)
   if not tok then return nil, message, code end
-  local pre
-  pre, message, code = check_tokenizer(tok, c)
-  if not pre then return nil, message, code end
-  return { config = config, shape = c, tokenizer = tok, pre = pre }
+  local keys, notes
+  keys, notes, code = tokenizer_keys(tok, config, c)
+  if not keys then return nil, notes, code end
+  return { config = config, shape = c, tokenizer = tok, keys = keys, notes = notes }
 end
 
 local function declare(w, keys, list)
@@ -272,7 +194,7 @@ local function write(model, weights, path, key, options)
   local w <close>, why, kind = gguf.create(path)
   if not w then return nil, why, kind end
   local keys = architecture_keys(model.shape, options.name or "model", key)
-  for _, k in ipairs(tokenizer_keys(model.tokenizer, model.config, model.shape, model.pre)) do keys[#keys + 1] = k end
+  for _, k in ipairs(model.keys) do keys[#keys + 1] = k end
   fine, message, code = declare(w, keys, list)
   if fine then fine, message, code = copy(w, list, weights, options.progress) end
   if fine then fine, message, code = w:commit() end
@@ -299,6 +221,29 @@ function M.write(folder, path, type, options)
   return write(model, weights, path, key, options or {})
 end
 
+--- Writes only the tokenizer of a folder as a GGUF file, which llama.cpp opens with vocab_only.
+-- @param folder string: tokenizer.json, tokenizer_config.json
+-- @param path string: the file
+-- @return table: { bytes, notes = list: where llama.cpp will differ }
+-- @error not_found, format, unsupported, io
+-- @example require("lathe.gguf_file").vocabulary("models/llama-2", "vocabulary.gguf")
+function M.vocabulary(folder, path)
+  local tok, message, code = hf.tokenizer(folder)
+  if not tok then return nil, message, code end
+  local keys, notes
+  keys, notes, code = gguf_tokenizer.keys(tok, {})
+  if not keys then return nil, notes, code end
+  table.insert(keys, 1, { "general.architecture", "string", "llama" })
+  table.insert(keys, 2, { "general.type", "string", "vocab" })
+  local w <close>, why, kind = gguf.create(path)
+  if not w then return nil, why, kind end
+  local fine
+  fine, message, code = declare(w, keys, {})
+  if fine then fine, message, code = w:commit() end
+  if not fine then return nil, message, code end
+  return { bytes = file.stat(path).size, notes = notes }
+end
+
 -- What a model folder, or a config and a tokenizer folder, come to.
 local function take(what)
   if type(what) == "string" then return load(what) end
@@ -314,8 +259,8 @@ local function take(what)
   if what.tokenizer then
     model.tokenizer, message, code = hf.tokenizer(what.tokenizer)
     if not model.tokenizer then return nil, message, code end
-    model.pre, message, code = check_tokenizer(model.tokenizer, c)
-    if not model.pre then return nil, message, code end
+    model.keys, model.notes, code = tokenizer_keys(model.tokenizer, config, c)
+    if not model.keys then return nil, model.notes, code end
   end
   return model
 end
@@ -329,7 +274,7 @@ end
 function M.check(what, types)
   local model, message, code = take(what)
   if not model then return nil, message, code end
-  local notes = {}
+  local notes = { table.unpack(model.notes or {}) }
   for _, name in ipairs(type(types) == "table" and types or { types }) do
     local key
     key, message, code = type_of(name)

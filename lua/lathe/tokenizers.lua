@@ -6,6 +6,7 @@
 local config = require "lathe.config"
 local file = require "engine.file"
 local files = require "engine.tokenizer_files"
+local gguf_tokenizer = require "lathe.gguf_tokenizer"
 local json = require "engine.json"
 local tokenizer = require "engine.tokenizer"
 
@@ -96,6 +97,7 @@ local READ = {
     return files.tiktoken(bytes, { encoding = options.encoding, pattern = options.pattern, special = options.special })
   end,
   sentencepiece = sentencepiece,
+  gguf = gguf_tokenizer.json,
 }
 
 local function check(options)
@@ -110,6 +112,7 @@ end
 -- pattern = a regular expression, special = { content = id }
 -- @return string: the JSON
 -- @return string: what it was: "json", "tiktoken", "sentencepiece" or "gguf"
+-- @return table|nil: of a GGUF file, what it says besides: see lathe.gguf_tokenizer.json
 -- @error not_found, format, unsupported, limit, misuse (the encoding must be named)
 -- @example require("lathe.tokenizers").json "Llama-3/original/tokenizer.model"
 function M.json(path, options)
@@ -130,7 +133,7 @@ function M.json(path, options)
   local text
   text, message, code = READ[kind](path, options, folder)
   if not text then return nil, path .. ": " .. message, code end
-  return text, kind
+  return text, kind, kind == "gguf" and message or nil
 end
 
 --- A tokenizer from any tokenizer file; see lathe.tokenizers.json for the parameters.
