@@ -119,8 +119,8 @@ struct pattern;
 int pattern_new(struct pattern **out, const char *regex, size_t n, struct err *err);
 int pattern_literal(struct pattern **out, const char *string, size_t n, struct err *err);
 void pattern_free(struct pattern *p);
-/* The matches in a text, one after the other, as the reference walks through them: the first empty
- * match after one that is not is passed over. A byte that is not UTF-8 is a character of its own, in
+/* The matches in a text, one after the other, as the reference walks through them: an empty
+ * match where the one before it ended is passed over. A byte that is not UTF-8 is a character of its own, in
  * every negated class and in no other. ERR_LIMIT: the pattern backtracks without end.
  *
  *   struct matches m = {0};
@@ -137,7 +137,8 @@ struct matches {
   size_t at;               /* where the next search begins, in kinds */
   size_t kind_at, byte_at; /* a place in both texts, behind all later ones */
   bool plain;              /* kinds and bytes have the same positions */
-  bool skip, over;
+  size_t last;             /* where the last match ended, in kinds */
+  bool over;
 };
 int matches_begin(struct matches *m, const struct pattern *p, const char *s, size_t n,
                   struct err *err);

@@ -13,7 +13,7 @@
  * has the kind of CHARSET_BAD. Where a pattern needs more than 256 kinds they are written as UTF-8.
  *
  * struct matches walks through one text, as the reference does, including what it makes of empty
- * matches: the first empty one after a match that is not empty is passed over.
+ * matches: one that lies where the match before it ended is passed over.
  *
  * Patterns are compiled to machine code where PCRE2 can. A search that would backtrack too long ends
  * with ERR_LIMIT; the reference has such a limit as well, and panics.
@@ -355,7 +355,8 @@ int matches_begin(struct matches *m, const struct pattern *p, const char *s, siz
   m->s = s;
   m->n = n;
   m->at = m->kind_at = m->byte_at = 0;
-  m->skip = m->over = false;
+  m->last = SIZE_MAX;
+  m->over = false;
   buf_reset(&m->kinds);
   if (!p->code) return 0;
   if (!m->data && !(m->data = pcre2_match_data_create_from_pattern(p->code, NULL)))
@@ -418,22 +419,20 @@ static int search(struct matches *m, bool *found, size_t *from, size_t *to, stru
 int matches_next(struct matches *m, bool *found, size_t *from, size_t *to, struct err *err) {
   size_t end = m->p->code ? m->kinds.len : m->n;
   const char *units = m->p->code ? m->kinds.data : m->s;
-  for (;;) {
+  bool again = true;
+  while (again) {
     *found = false;
     if (m->over) return 0;
     int rc = search(m, found, from, to, err);
     if (rc || !*found) return rc;
+    again = *from == *to && *from == m->last; /* an empty one where the last match ended */
+    m->last = *to;
     m->at = *to;
-    if (*from != *to) {
-      m->skip = true;
-      break;
-    }
+    if (*from != *to) break;
     m->over = m->at >= end;
     if (!m->over) m->at++;
     if (!m->p->code || m->p->wide)
       while (m->at < end && (units[m->at] & 0xC0) == 0x80) m->at++;
-    if (!m->skip) break;
-    m->skip = false;
   }
   if (m->p->code) {
     *from = byte_of(m, *from);

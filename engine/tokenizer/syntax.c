@@ -24,6 +24,7 @@
 #include "base/utf8.h"
 
 #include <string.h>
+#include <strings.h>
 
 struct parse {
   struct syntax *x;
@@ -173,15 +174,19 @@ static int hex_escape(struct parse *p, size_t at, bool four, uint32_t *c) {
   return 0;
 }
 
-/* \d, \P{…} …: 1 and the set is filled; 0: not one of these (nothing is read). */
-static int class_escape(struct parse *p, struct charset *set, bool *is) {
+/* \d, \P{…} …; *is false: not one of these, and nothing is read. In a class \w and \p{word} are
+ * [:word:], which lacks six of their members (² ³ ¹ ¼ ½ ¾). */
+static int class_escape(struct parse *p, struct charset *set, bool in_class, bool *is) {
   static const char kinds[] = "dswhDSWH";
   size_t at = p->at;
   char c = at + 1 < p->n ? p->s[at + 1] : 0;
   *is = true;
   if (c && strchr(kinds, c)) {
     char name[3] = {'\\', (char)(c | 32), 0};
-    charset_property(set, name, 2, false);
+    if (in_class && name[1] == 'w')
+      charset_property(set, "word", 4, true);
+    else
+      charset_property(set, name, 2, false);
     if (c < 'a') charset_negate(set);
     p->at += 2;
     return 0;
@@ -194,7 +199,8 @@ static int class_escape(struct parse *p, struct charset *set, bool *is) {
   const char *name = p->s + p->at, *end = memchr(name, '}', p->n - p->at);
   if (!end) return malformed(p, at, "\\p{ without }");
   size_t len = (size_t)(end - name);
-  if (!charset_property(set, name, len, false))
+  bool word = in_class && len == 4 && !strncasecmp(name, "word", 4);
+  if (!charset_property(set, word ? "word" : name, len, word))
     return err_set(p->err, ERR_UNSUPPORTED,
                    "regular expression, byte %zu: the property {%.*s} is not supported", at,
                    (int)(len < 60 ? len : 60), name);
@@ -263,7 +269,7 @@ static int class_set(struct parse *p, struct charset *into, bool *is, int depth)
     rc = class_body(p, &set, &negated, depth + 1);
     if (!rc && negated) charset_negate(&set);
   }
-  if (!rc && !*is && looking(p, "\\")) rc = class_escape(p, &set, is);
+  if (!rc && !*is && looking(p, "\\")) rc = class_escape(p, &set, true, is);
   if (!rc && *is) charset_or(into, &set);
   charset_clear(&set);
   return rc;
@@ -286,7 +292,7 @@ static int class_range(struct parse *p, struct charset *into) {
     if (looking(p, "[") || looking(p, "&&")) return unsupported(p, at, "this range");
     struct charset none = {0};
     bool is = false;
-    rc = looking(p, "\\") ? class_escape(p, &none, &is) : 0;
+    rc = looking(p, "\\") ? class_escape(p, &none, true, &is) : 0;
     charset_clear(&none);
     if (!rc && is) rc = malformed(p, at, "a range ends in a class");
     if (!rc) rc = class_char(p, &last);
@@ -442,7 +448,7 @@ static int put_escape(struct parse *p) {
   if (take(p, "\\O")) return put_dot(p, true);
   struct charset set = {0};
   bool is;
-  int rc = class_escape(p, &set, &is);
+  int rc = class_escape(p, &set, false, &is);
   if (!rc && is) return put_set(p, &set);
   charset_clear(&set);
   uint32_t one;

@@ -271,6 +271,20 @@ static void folding_knows_the_long_s_and_the_kelvin_sign(void) {
   finds("(?i:'s|'k)", "'\xc5\xbf '\xe2\x84\xaa 'K '\xc3\x9f", "0-3 4-8 9-11");
 }
 
+static void words_in_classes_lack_the_superscripts(void) {
+  finds("\\w+", "a²", "0-3");
+  finds("[\\w]+", "a²", "0-1");
+  finds("[^\\w\\s]+", "a²½", "1-5");
+  finds("[[:word:]]", "²", "");
+  finds("\\p{Word}", "²", "0-2");
+  finds("a\\b", "a²", "");
+}
+
+static void empty_matches(void) {
+  finds("^.*$", "ab\n\n", "0-2 3-3");
+  finds("a*", "baac", "0-0 1-3 4-4");
+}
+
 static void refuses(const char *regex, int code, const char *part) {
   struct pattern *p;
   struct err err = {0};
@@ -393,6 +407,8 @@ static void find_starts_anywhere(void) {
 int main(void) {
   TEST(what_the_reference_finds);
   TEST(folding_knows_the_long_s_and_the_kelvin_sign);
+  TEST(words_in_classes_lack_the_superscripts);
+  TEST(empty_matches);
   TEST(what_cannot_be_said_exactly_is_refused_by_name);
   TEST(what_is_too_large_is_refused);
   TEST(a_bomb_ends);
