@@ -8,6 +8,7 @@
 
 #define LINES_NAME   "lathe.lines"
 #define REPLACE_NAME "lathe.file_replace"
+#define STREAM_NAME  "lathe.stream"
 
 /*** The whole of a small file.
 -- @function engine.file.read
@@ -208,6 +209,54 @@ static int l_quick_hash(lua_State *L) {
   if (file_xxh3(path, words, &err)) return bind_fail(L, &err);
   hash_hex(words, sizeof words, hex);
   lua_pushlstring(L, hex, 32);
+  return 1;
+}
+
+/* ---- streams ---- */
+
+static int stream_gc(lua_State *L) {
+  struct stream **s = luaL_checkudata(L, 1, STREAM_NAME);
+  stream_close(*s);
+  *s = NULL;
+  return 0;
+}
+
+static int stream_fill(struct stream *s, struct buf *b, size_t n, struct err *err) {
+  long long got = 1;
+  int rc = buf_reserve(b, n) ? err_nomem(err, n, "bytes of a stream") : 0;
+  while (!rc && b->len < n && got > 0) {
+    got = stream_read(s, b->data + b->len, n - b->len, err);
+    if (got < 0) return err->code;
+    b->len += (size_t)got;
+  }
+  return rc;
+}
+
+/* stream:read(n): up to n bytes, fewer only at the end; nil alone when there are none. */
+static int l_stream_read(lua_State *L) {
+  struct stream **s = luaL_checkudata(L, 1, STREAM_NAME);
+  lua_Integer n = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, n > 0 && n <= (lua_Integer)1 << 30, 2, "from 1 byte to 1 GiB");
+  if (!*s) return luaL_error(L, "this stream is closed");
+  struct err err;
+  struct buf *b = bind_buf(L);
+  if (stream_fill(*s, b, (size_t)n, &err)) return bind_fail(L, &err);
+  if (!b->len) return lua_pushnil(L), 1;
+  bind_push_buf(L, b);
+  return 1;
+}
+
+/*** Opens the bytes of a plain, gzip or zstd file, to be read in order: s:read(n), s:close().
+-- @function engine.file.stream
+-- @param path string: which file; /dev/stdin too
+-- @return stream: s:read(n) gives n bytes, fewer at the end, then nil; nil, message, code when it fails
+-- @error not_found, io, format (damaged gzip or zstd), cancelled
+-- @example local s = require("engine.file").stream("book.txt.gz"); print(#s:read(1000)) */
+static int l_stream(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct stream **s = bind_new(L, sizeof *s, STREAM_NAME);
+  struct err err;
+  if (stream_open(s, path, &err)) return bind_fail(L, &err);
   return 1;
 }
 
@@ -425,8 +474,13 @@ int luaopen_engine_file(lua_State *L) {
                                        {"replace", l_replace},
                                        {"lock", l_lock},
                                        {"cut", l_cut},
+                                       {"stream", l_stream},
                                        {NULL, NULL}};
   bind_metatable(L, LINES_NAME, line_methods, line_meta);
+  static const luaL_Reg stream_methods[] = {
+      {"read", l_stream_read}, {"close", stream_gc}, {NULL, NULL}};
+  static const luaL_Reg stream_meta[] = {{"__gc", stream_gc}, {"__close", stream_gc}, {NULL, NULL}};
+  bind_metatable(L, STREAM_NAME, stream_methods, stream_meta);
   static const luaL_Reg lock_methods[] = {{"close", lock_gc}, {NULL, NULL}};
   static const luaL_Reg lock_meta[] = {{"__gc", lock_gc}, {"__close", lock_gc}, {NULL, NULL}};
   bind_metatable(L, REPLACE_NAME, methods, meta);

@@ -8,6 +8,7 @@
 #include "text/chunk.h"
 #include "text/clean.h"
 #include "text/encoding.h"
+#include "text/width.h"
 
 #include <string.h>
 
@@ -77,6 +78,18 @@ static int l_count(lua_State *L) {
   size_t n;
   const char *s = luaL_checklstring(L, 1, &n);
   lua_pushinteger(L, (lua_Integer)utf8_count(s, n));
+  return 1;
+}
+
+/*** Columns that a text takes on a terminal: wide characters two, combining ones none.
+-- @function engine.text.width
+-- @param text string: UTF-8 without control characters
+-- @return integer: how many
+-- @example require("engine.text").width("日本") --> 4 */
+static int l_width(lua_State *L) {
+  size_t n;
+  const char *s = luaL_checklstring(L, 1, &n);
+  lua_pushinteger(L, (lua_Integer)text_width(s, n));
   return 1;
 }
 
@@ -437,6 +450,7 @@ int luaopen_engine_text(lua_State *L) {
   static const luaL_Reg functions[] = {{"detect", l_detect},
                                        {"to_utf8", l_to_utf8},
                                        {"count", l_count},
+                                       {"width", l_width},
                                        {"words", l_words},
                                        {"valid", l_valid},
                                        {"nfc", l_nfc},

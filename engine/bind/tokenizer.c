@@ -135,6 +135,14 @@ static int encode_flags(lua_State *L, int arg) {
          (bind_opt_boolean(L, arg, "plain", false) ? TOKENIZER_PLAIN : 0);
 }
 
+static void push_ids(lua_State *L, const struct tokens *ts) {
+  lua_createtable(L, (int)ts->count, 0);
+  for (size_t i = 0; i < ts->count; i++) {
+    lua_pushinteger(L, ts->ids[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+}
+
 static void push_spans(lua_State *L, const struct tokens *ts) {
   lua_createtable(L, (int)ts->count, 0);
   for (size_t i = 0; i < ts->count; i++) {
@@ -163,11 +171,7 @@ static int l_encode(lua_State *L) {
   struct tokens *ts = new_tokens(L);
   struct err err;
   if (tokenizer_encode(b->t, b->work, text, n, flags, ts, &err)) return bind_fail(L, &err);
-  lua_createtable(L, (int)ts->count, 0);
-  for (size_t i = 0; i < ts->count; i++) {
-    lua_pushinteger(L, ts->ids[i]);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
+  push_ids(L, ts);
   if (flags & TOKENIZER_SPANS) push_spans(L, ts);
   tokens_clear(ts);
   return flags & TOKENIZER_SPANS ? 2 : 1;
@@ -235,6 +239,89 @@ static int l_count(lua_State *L) {
   if (tokenizer_count(b->t, b->work, text, n, flags, &count, &err)) return bind_fail(L, &err);
   lua_pushinteger(L, (lua_Integer)count);
   return 1;
+}
+
+/* ---- many texts ---- */
+
+static const char *const batch_options[] = {"special", "plain", "threads", NULL};
+
+static int batch_flags(lua_State *L, int arg) {
+  bind_options(L, arg, batch_options);
+  return (bind_opt_boolean(L, arg, "special", false) ? TOKENIZER_SPECIAL : 0) |
+         (bind_opt_boolean(L, arg, "plain", false) ? TOKENIZER_PLAIN : 0);
+}
+
+static const char *text_at(lua_State *L, int list, lua_Integer i, size_t *n) {
+  if (lua_geti(L, list, i) != LUA_TSTRING)
+    luaL_error(L, "text %I is a %s", i, luaL_typename(L, -1));
+  const char *s = lua_tolstring(L, -1, n);
+  lua_pop(L, 1); /* the list holds it */
+  return s;
+}
+
+/*** The token ids of many texts at once.
+-- @function tokenizer:encode_batch
+-- @param texts table: a list of strings
+-- @param options table: special, plain as in encode; threads = how many to use (default: all)
+-- @return table: for each text the list of its ids
+-- @example tok:encode_batch { "one text", "another" } */
+static int l_encode_batch(lua_State *L) {
+  struct box *b = check_box(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  int flags = batch_flags(L, 3);
+  lua_Integer count = luaL_len(L, 2);
+  struct tokens *ts = new_tokens(L);
+  struct err err;
+  lua_createtable(L, (int)count, 0);
+  for (lua_Integer i = 1; i <= count; i++) {
+    size_t n;
+    const char *s = text_at(L, 2, i, &n);
+    tokens_reset(ts);
+    if (tokenizer_encode(b->t, b->work, s, n, flags, ts, &err)) return bind_fail(L, &err);
+    push_ids(L, ts);
+    lua_rawseti(L, -2, i);
+  }
+  return 1;
+}
+
+/*** The numbers of tokens of many texts at once.
+-- @function tokenizer:count_batch
+-- @param texts table: a list of strings
+-- @param options table: special, plain as in encode; threads = how many to use (default: all)
+-- @return table: for each text its number of tokens
+-- @example tok:count_batch { "one text", "another" } */
+static int l_count_batch(lua_State *L) {
+  struct box *b = check_box(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  int flags = batch_flags(L, 3);
+  lua_Integer count = luaL_len(L, 2);
+  struct err err;
+  lua_createtable(L, (int)count, 0);
+  for (lua_Integer i = 1; i <= count; i++) {
+    size_t n, tokens;
+    const char *s = text_at(L, 2, i, &n);
+    if (tokenizer_count(b->t, b->work, s, n, flags, &tokens, &err)) return bind_fail(L, &err);
+    lua_pushinteger(L, (lua_Integer)tokens);
+    lua_rawseti(L, -2, i);
+  }
+  return 1;
+}
+
+/*** The last place where a long text may be cut without any effect on the ids: for texts that come
+piece by piece. Encode text:sub(1, stop) without special tokens, keep text:sub(next) for later.
+-- @function tokenizer:cut
+-- @param text string: the beginning of a text; more may follow
+-- @return integer|nil: stop, the bytes before the cut; nil: hold more of the text, or all of it
+-- @return integer: next, where the rest begins (counted from 1, as string.sub does)
+-- @example local stop, next = tok:cut(text) */
+static int l_cut(lua_State *L) {
+  struct box *b = check_box(L);
+  size_t n, end, next;
+  const char *s = luaL_checklstring(L, 2, &n);
+  if (!tokenizer_cut(b->t, s, n, &end, &next)) return lua_pushnil(L), 1;
+  lua_pushinteger(L, (lua_Integer)end);
+  lua_pushinteger(L, (lua_Integer)next + 1);
+  return 2;
 }
 
 static void push_id(lua_State *L, struct tokens *ts, lua_Integer id) {
@@ -436,6 +523,67 @@ static int l_explain(lua_State *L) {
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   tokens_clear(ts);
+  return 1;
+}
+
+/* Calls lathe.token_view's function with this call's arguments: how tokens look is Lua's matter. */
+static int view(lua_State *L, const char *name, int results) {
+  int n = lua_gettop(L);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "lathe.token_view");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, name);
+  lua_insert(L, 1);
+  lua_settop(L, n + 1);
+  lua_call(L, n, results);
+  return results;
+}
+
+/*** Prints the tokens of a text with their ids, in colour on a terminal.
+-- @function tokenizer:show
+-- @param text string
+-- @param options table: special, plain as in encode
+-- @example tok:show "Hello world" */
+static int l_show(lua_State *L) {
+  check_box(L);
+  luaL_checkstring(L, 2);
+  lua_settop(L, 3);
+  return view(L, "show", 0);
+}
+
+static int l_describe(lua_State *L) {
+  luaL_checkudata(L, 1, TOKENIZER_NAME);
+  lua_settop(L, 2);
+  return view(L, "describe", 1);
+}
+
+static void push_parsed(lua_State *L, const char *s, size_t n) {
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "engine.json");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "decode");
+  lua_remove(L, -2);
+  lua_pushlstring(L, s, n);
+  lua_call(L, 1, 1);
+}
+
+/*** What the file says around the model: normalizer, pre_tokenizer, post_processor, decoder,
+truncation, padding. Truncation and padding are never done unasked: tokenizer:truncate cuts.
+-- @function tokenizer:settings
+-- @return table: by these names the sections of the tokenizer.json, as json.decode gives them
+-- @example tok:settings().truncation */
+static int l_settings(lua_State *L) {
+  static const char *const names[] = {"normalizer", "pre_tokenizer", "post_processor",
+                                      "decoder",    "truncation",    "padding"};
+  struct box *b = check_box(L);
+  lua_createtable(L, 0, 6);
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    size_t n;
+    const char *s = tokenizer_section(b->t, names[i], &n);
+    if (!s) continue;
+    push_parsed(L, s, n);
+    lua_setfield(L, -2, names[i]);
+  }
   return 1;
 }
 
@@ -675,20 +823,30 @@ static int l_train(lua_State *L) {
 
 int luaopen_engine_tokenizer(lua_State *L);
 int luaopen_engine_tokenizer(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"encode", l_encode},         {"encode_packed", l_encode_packed},
-      {"count", l_count},           {"decode", l_decode},
-      {"stream", l_stream},         {"id", l_id},
-      {"token", l_token},           {"added", l_added},
-      {"explain", l_explain},       {"merge_count", l_merge_count},
-      {"merges", l_merges},         {"save", l_save},
-      {"save_image", l_save_image}, {"json", l_json},
-      {"close", box_close},         {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", box_close},
-                                  {"__close", box_close},
-                                  {"__len", l_len},
-                                  {"__tostring", l_tostring},
-                                  {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"encode", l_encode},
+                                     {"encode_packed", l_encode_packed},
+                                     {"count", l_count},
+                                     {"cut", l_cut},
+                                     {"encode_batch", l_encode_batch},
+                                     {"count_batch", l_count_batch},
+                                     {"settings", l_settings},
+                                     {"show", l_show},
+                                     {"decode", l_decode},
+                                     {"stream", l_stream},
+                                     {"id", l_id},
+                                     {"token", l_token},
+                                     {"added", l_added},
+                                     {"explain", l_explain},
+                                     {"merge_count", l_merge_count},
+                                     {"merges", l_merges},
+                                     {"save", l_save},
+                                     {"save_image", l_save_image},
+                                     {"json", l_json},
+                                     {"close", box_close},
+                                     {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", box_close},    {"__close", box_close},
+                                  {"__len", l_len},       {"__tostring", l_tostring},
+                                  {"__show", l_describe}, {NULL, NULL}};
   static const luaL_Reg none[] = {{NULL, NULL}};
   static const luaL_Reg train_meta[] = {
       {"__gc", training_close}, {"__close", training_close}, {NULL, NULL}};

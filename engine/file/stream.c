@@ -6,6 +6,7 @@
  * Concatenated members (gzip) and frames (zstd) are read through. Pages already passed are given
  * back to the kernel, so a long file does not evict everything else.
  */
+#include "base/cancel.h"
 #include "base/mem.h"
 #include "file/file.h"
 
@@ -40,7 +41,8 @@ struct stream {
 static long long pull(struct stream *s, void *to, size_t n, struct err *err) {
   ssize_t got;
   do got = read(s->fd, to, n);
-  while (got < 0 && errno == EINTR);
+  while (got < 0 && errno == EINTR && !cancel_requested());
+  if (got < 0 && cancel_check(err)) return -1; /* Ctrl-C while waiting for a pipe or a terminal */
   if (got < 0) return err_errno(err, "%s", s->path), -1;
   s->consumed += (uint64_t)got;
   if (s->consumed - s->dropped >= DROP) {

@@ -10,7 +10,7 @@
  *   front.c       recognises what allows the fast way: scanner, word cache, model
  *   words.c       words → ids through a cache
  *   bpe.c         the model: one word → ids
- *   encode.c      the whole way from text to ids
+ *   encode.c      the whole way from text to ids;  cut.c  where a long text may be cut for it
  *   decoder.c     the file's decoder: token strings → text;  decode.c  the whole way back
  *
  *   classes.c     letter, number, space, word: as the reference sees characters

@@ -145,3 +145,12 @@ void tokenizer_describe(const struct tokenizer *t, char *out, size_t size) {
   for (size_t i = 0; i < t->added.count; i++) special += t->added.list[i].special;
   snprintf(out, size, "BPE, %zu entries, byte-level, %zu special", t->vocab.entries, special);
 }
+
+const char *tokenizer_section(const struct tokenizer *t, const char *name, size_t *n) {
+  for (int i = 0; i < SECTIONS; i++) {
+    if (strcmp(section_names[i], name) != 0 || !t->section[i].len) continue;
+    *n = t->section[i].len;
+    return t->section[i].data;
+  }
+  return *n = 0, NULL;
+}

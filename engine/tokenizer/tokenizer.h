@@ -86,6 +86,13 @@ int tokenizer_encode(const struct tokenizer *t, struct tokenizer_work *work, con
 int tokenizer_count(const struct tokenizer *t, struct tokenizer_work *work, const char *text,
                     size_t n, int flags, size_t *count, struct err *err);
 
+/* The last place in a text where it may be cut: the ids of s[0, *end) followed by those of what
+ * begins at *next are those of the whole, whatever comes behind s[0, n), without TOKENIZER_SPECIAL
+ * and TOKENIZER_PLAIN or not. Usually *next == *end; where a tokenizer puts a space before every
+ * text, *next is behind the space that the second part thus gets. False: no place, or a file for
+ * which none can be proven; then the text must stay whole. */
+bool tokenizer_cut(const struct tokenizer *t, const char *s, size_t n, size_t *end, size_t *next);
+
 /* A work belongs to the tokenizer it was made for (with another one: ERR_MISUSE). */
 int tokenizer_work_new(struct tokenizer_work **out, const struct tokenizer *t, struct err *err);
 void tokenizer_work_free(struct tokenizer_work *work);
@@ -110,6 +117,10 @@ struct tokenizer_padding {
 /* False: the file says null. */
 bool tokenizer_truncation(const struct tokenizer *t, struct tokenizer_truncation *out);
 bool tokenizer_padding(const struct tokenizer *t, struct tokenizer_padding *out);
+
+/* The JSON of a section of the file: "normalizer", "pre_tokenizer", "post_processor", "decoder",
+ * "truncation", "padding"; not zero-terminated, valid as long as t. NULL: null, or no such section. */
+const char *tokenizer_section(const struct tokenizer *t, const char *name, size_t *n);
 
 /* ---- decoding ---- */
 

@@ -84,6 +84,17 @@ local function stage(args)
   return 0
 end
 
+local function tokenize(args)
+  local done, message, code = require("lathe.tokenize").run(args)
+  if done then return 0 end
+  if code == "quiet" then return 1 end
+  if code == "cancelled" then
+    say "stopped"
+    return STATUS.cancelled
+  end
+  return failed(message, code)
+end
+
 local function exec(args)
   local chunk, message = loadfile(args.script)
   if not chunk then
@@ -127,6 +138,7 @@ function M.parser()
   c:argument("output", "The JSONL file (or, for an artifact, the folder) to be made.")
   run_flags(c)
   c:option("--artifact", "An artifact that the stage uses."):argname "NAME=FOLDER":count "*"
+  require("lathe.tokenize").add(p)
   c = p:command("repl", "Explore: a Lua prompt with the engine at hand.")
   c:argument("script", "A Lua file to run first."):args "?"
   p:command("doctor", "Check this machine: libraries, processor, sandbox.")
@@ -146,6 +158,7 @@ end
 local COMMANDS = {
   run = run,
   stage = stage,
+  tokenize = tokenize,
   exec = exec,
   repl = function(args) return require("lathe.repl").main(args) end,
   doctor = function() return require("lathe.doctor").main() end,

@@ -23,14 +23,15 @@ local made = 0
 
 --- Runs the program; returns its exit status, standard output and standard error.
 -- @param arguments string: for the shell
--- @param options table: { env = "A=1 B=2", cwd = folder, program = path, prefix = "timeout -s KILL 1" }
+-- @param options table: { env = "A=1 B=2", cwd = folder, program = path, prefix = "timeout -s KILL 1",
+--   input = path }
 function M.run(arguments, options)
   options = options or {}
   made = made + 1
   local base = ("%s/cli-%s-%d"):format(os.getenv "TMPDIR" or "/tmp", tostring(M):gsub("%W", ""), made)
-  local command = ("cd '%s' && %s %s %s %s >'%s.out' 2>'%s.err' </dev/null"):format(options.cwd or ".",
+  local command = ("cd '%s' && %s %s %s %s >'%s.out' 2>'%s.err' <'%s'"):format(options.cwd or ".",
     options.env and "env " .. options.env or "", options.prefix or "", options.program or M.program,
-    arguments, base, base)
+    arguments, base, base, options.input or "/dev/null")
   local _, how, status = os.execute(command)
   if how == "signal" then status = 128 + status end
   local out, err = file.read(base .. ".out"), file.read(base .. ".err")
