@@ -21,7 +21,6 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
-#define SHORT_WORD 64 /* symbols merged without lists */
 #define FAR_MAX    127u
 #define SPACE_MARK "\xE2\x96\x81"
 
@@ -279,6 +278,11 @@ static void put_affixed(struct symbolizer *z, const char *c, size_t n, size_t fr
 static void symbols_of_bytes(struct symbolizer *z, const char *word, size_t n) {
   bool affixes = z->b->prefix_len || z->b->suffix_len;
   char c[2];
+  if (z->b->complete && !affixes && !z->spans) {
+    for (size_t i = 0; i < n; i++) z->x->ids[i] = z->b->byte_id[(unsigned char)word[i]];
+    z->count = n;
+    return;
+  }
   for (size_t i = 0; i < n; i++) {
     unsigned byte = (unsigned char)word[i];
     size_t len = byte_char_put(byte, c);
@@ -359,7 +363,7 @@ int tokens_reserve(struct tokens *ts, size_t more, bool spans, struct err *err) 
 /* A short word of bytes that all have tokens: nothing but two arrays on the stack. */
 static int word_of_bytes(const struct bpe *b, const char *word, size_t n, struct tokens *out,
                          bool spans, uint64_t at, struct err *err) {
-  uint32_t ids[SHORT_WORD], ranks[SHORT_WORD], first[SHORT_WORD];
+  uint32_t ids[BPE_SHORT], ranks[BPE_SHORT], first[BPE_SHORT];
   const unsigned char *s = (const unsigned char *)word;
   size_t count = n;
   for (size_t i = 0; i < n; i++) ids[i] = b->byte_id[s[i]];
@@ -394,15 +398,18 @@ static void put_spans(const struct bpe_scratch *x, size_t symbols, size_t count,
   }
 }
 
-static int merge_symbols(const struct bpe *b, struct bpe_scratch *x, bool spans, size_t *count,
+/* x->ids[0, n) → tokens in out, their first symbols in x->first. */
+static int merge_symbols(const struct bpe *b, struct bpe_scratch *x, size_t n, struct tokens *out,
                          struct err *err) {
-  uint32_t ranks[SHORT_WORD];
-  size_t n = *count;
-  if (n > SHORT_WORD) return bpe_merge_long(b, x, x->ids, spans ? x->first : NULL, count, err);
+  uint32_t ranks[BPE_SHORT];
+  if (n > BPE_SHORT) return bpe_merge_long(b, x, n, out, err);
   for (size_t i = 0; i + 1 < n; i++) ranks[i] = bpe_rank(b, x->ids[i], x->ids[i + 1]);
-  if (spans)
-    for (size_t i = 0; i < n; i++) x->first[i] = (uint32_t)i;
-  if (n > 1) *count = bpe_merge_short(b, x->ids, ranks, spans ? x->first : NULL, n);
+  for (size_t i = 0; i < n; i++) x->first[i] = (uint32_t)i;
+  size_t count = bpe_merge_short(b, x->ids, ranks, x->first, n);
+  int rc = tokens_reserve(out, count, false, err);
+  if (rc) return rc;
+  memcpy(out->ids + out->count, x->ids, count * sizeof *x->ids);
+  out->count += count;
   return 0;
 }
 
@@ -427,15 +434,11 @@ static int word_merge(const struct tokenizer *t, struct tokenizer_work *w, const
   flush_unknown(&z);
   if (z.missing)
     return err_set(err, ERR_FORMAT, "the unknown token is needed, but is not in the vocabulary");
-  size_t count = z.count;
-  rc = merge_symbols(b, x, spans, &count, err);
-  if (!rc) rc = tokens_reserve(out, count, spans, err);
-  if (!rc) {
-    if (spans) put_spans(x, z.count, count, at, out->spans + out->count);
-    memcpy(out->ids + out->count, x->ids, count * sizeof *x->ids);
-    out->count += count;
-  }
-  if (x->cap > KEEP_SYMBOLS) bpe_scratch_clear(x);
+  size_t before = out->count;
+  rc = merge_symbols(b, x, z.count, out, err);
+  if (!rc && spans) rc = tokens_reserve(out, 0, true, err);
+  if (!rc && spans) put_spans(x, z.count, out->count - before, at, out->spans + before);
+  if (x->cap > KEEP_SYMBOLS || x->link_cap > KEEP_SYMBOLS) bpe_scratch_clear(x);
   return rc;
 }
 
@@ -465,7 +468,7 @@ int bpe_word(const struct tokenizer *t, struct tokenizer_work *w, const char *wo
   const struct bpe *b = &t->bpe;
   uint32_t id = b->ignore_merges && n ? word_whole(t, word, n, kind) : TOKENIZER_NONE;
   if (id == TOKENIZER_NONE) {
-    bool plain = kind == BPE_BYTES && n <= SHORT_WORD && b->complete && !b->prefix_len;
+    bool plain = kind == BPE_BYTES && n <= BPE_SHORT && b->complete && !b->prefix_len;
     if (plain && !b->suffix_len) return word_of_bytes(b, word, n, out, spans, at, err);
     return word_merge(t, w, word, n, kind, out, spans, at, err);
   }

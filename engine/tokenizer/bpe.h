@@ -39,14 +39,16 @@ static inline uint32_t bpe_rank(const struct bpe *b, uint32_t left, uint32_t rig
   return BPE_NO_RANK;
 }
 
+#define BPE_SHORT 64 /* symbols of a short row */
+
 /* Symbols ids[0, n) with the ranks of each with its right neighbour (the last one's is anything),
  * merged in place; returns how many tokens are left. first: NULL, or the number of each symbol,
  * which becomes that of each token's first. For short rows: n². */
 size_t bpe_merge_short(const struct bpe *b, uint32_t *ids, uint32_t *ranks, uint32_t *first,
                        size_t n);
-/* The same for rows of any length, near n; the ranks are asked for. first may be NULL, and is then
- * filled; it need not be set before. */
-int bpe_merge_long(const struct bpe *b, struct bpe_scratch *x, uint32_t *ids, uint32_t *first,
-                   size_t *n, struct err *err);
+/* A row of any length, the n symbols x->ids: its tokens are appended to out, the numbers of their
+ * first symbols stand in x->first. */
+int bpe_merge_long(const struct bpe *b, struct bpe_scratch *x, size_t n, struct tokens *out,
+                   struct err *err);
 
 #endif

@@ -302,24 +302,20 @@ static inline uint32_t bpe_character(const struct bpe *b, uint32_t c) {
   return b->pages[(size_t)b->page_of[c >> 8] * 256 + (c & 255)];
 }
 
-#define BPE_LEVELS 5
 struct bpe_scratch {     /* what merging a word needs; see bpe_merge.c */
-  uint32_t *ids, *first; /* per symbol; then per token, and its first symbol */
+  uint32_t *ids, *first; /* per symbol; per token: its first symbol */
   uint32_t *start, *end; /* per symbol: bytes of the word */
   size_t cap, span_cap;
+  struct bpe_row {
+    uint32_t *ids, *first;
+    size_t count, cap;
+  } window, meeting;
   struct bpe_link {
     uint32_t id, rank; /* of the pair with `next` */
     uint32_t prev, next;
-    uint32_t back, fore; /* places of the same rank */
   } * links;
-  size_t link_cap;
-  struct bpe_head {
-    uint32_t place;
-    bool sorted;
-  } * heads; /* per rank; set where bits say so */
-  uint64_t *bits[BPE_LEVELS];
   uint64_t *heap;
-  size_t heap_count;
+  size_t link_cap, heap_count;
 };
 void bpe_scratch_clear(struct bpe_scratch *x);
 
