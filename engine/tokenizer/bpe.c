@@ -21,16 +21,14 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
-#define FAR_MAX    127u
+#define FAR_MAX    127u /* of a pair from its home; beyond, another hash is tried */
 #define SPACE_MARK "\xE2\x96\x81"
 
 /* ---- the table of merges ---- */
 
 void bpe_clear(struct bpe *b) {
-  mem_free(b->left);
-  mem_free(b->right);
-  mem_free(b->result);
-  mem_free(b->slots);
+  mem_free(b->merges);
+  mem_free_aligned(b->slots, (b->slot_mask + 1) * sizeof *b->slots);
   mem_free(b->byte_rank);
   mem_free(b->page_of);
   mem_free(b->pages);
@@ -39,13 +37,9 @@ void bpe_clear(struct bpe *b) {
 
 int bpe_reserve(struct bpe *b, size_t merges, struct err *err) {
   if (merges <= b->cap) return 0;
-  uint32_t *l = mem_rearray(b->left, merges, sizeof *l);
-  if (l) b->left = l;
-  uint32_t *r = mem_rearray(b->right, merges, sizeof *r);
-  if (r) b->right = r;
-  uint32_t *to = mem_rearray(b->result, merges, sizeof *to);
-  if (to) b->result = to;
-  if (!l || !r || !to) return err_nomem(err, merges * 12, "merges");
+  struct bpe_merge *list = mem_rearray(b->merges, merges, sizeof *list);
+  if (!list) return err_nomem(err, merges * sizeof *list, "merges");
+  b->merges = list;
   b->cap = merges;
   return 0;
 }
@@ -53,24 +47,30 @@ int bpe_reserve(struct bpe *b, size_t merges, struct err *err) {
 int bpe_add(struct bpe *b, uint32_t left, uint32_t right, uint32_t result, struct err *err) {
   int rc = b->count < b->cap ? 0 : bpe_reserve(b, b->cap ? b->cap * 2 : 1024, err);
   if (rc) return rc;
-  b->left[b->count] = left;
-  b->right[b->count] = right;
-  b->result[b->count++] = result;
+  b->merges[b->count++] = (struct bpe_merge){left, right, result};
   return 0;
+}
+
+/* The slot of the pair, or the empty one where it would go; *far: how far that is from home. */
+static size_t slot_of(const struct bpe *b, uint32_t left, uint32_t right, unsigned *far) {
+  uint64_t h = bpe_hash(b, left, right);
+  size_t i = bpe_home(b, h);
+  uint32_t tag = bpe_tag(b, h), v;
+  for (*far = 0; (v = b->slots[i]) != BPE_EMPTY; i = (i + 1) & b->slot_mask, ++*far)
+    if ((v & b->tag_mask) == tag && bpe_is(b, v >> b->rank_shift, left, right)) break;
+  return i;
+}
+
+uint32_t bpe_rank_exact(const struct bpe *b, uint32_t left, uint32_t right) {
+  unsigned far;
+  uint32_t v = b->slots[slot_of(b, left, right, &far)];
+  return v == BPE_EMPTY ? BPE_NO_RANK : v >> b->rank_shift;
 }
 
 static unsigned bits_for(size_t n) { /* n values */
   unsigned bits = 1;
   while ((uint64_t)1 << bits < n) bits++;
   return bits;
-}
-
-/* Half load at most, and a rest of at most 24 bits. */
-static unsigned slot_bits(const struct bpe *b) {
-  unsigned bits = bits_for(b->count * 2), key = b->id_bits * 2;
-  if (bits < 6) bits = 6;
-  if (key > 24 && bits < key - 24) bits = key - 24;
-  return bits < key ? bits : key;
 }
 
 static uint64_t next_factor(uint64_t *state) {
@@ -80,46 +80,52 @@ static uint64_t next_factor(uint64_t *state) {
   return (z ^ z >> 31) | 1;
 }
 
-/* False: some pair would be too far from home. */
+/* False: it would be too far from home. A pair given twice has its last rank. */
+static bool put_merge(struct bpe *b, size_t rank) {
+  uint32_t left = b->merges[rank].left, right = b->merges[rank].right;
+  uint64_t h = bpe_hash(b, left, right);
+  uint32_t tag = bpe_tag(b, h), twin = (uint32_t)1 << (b->rank_shift - 1);
+  unsigned far;
+  size_t place = slot_of(b, left, right, &far);
+  if (far > FAR_MAX) return false;
+  if (b->slots[place] == BPE_EMPTY)
+    for (size_t i = bpe_home(b, h); i != place; i = (i + 1) & b->slot_mask)
+      if ((b->slots[i] & b->tag_mask) == tag) b->slots[i] |= twin;
+  b->slots[place] = (uint32_t)rank << b->rank_shift | tag |
+                    (b->slots[place] == BPE_EMPTY ? 0 : b->slots[place] & twin);
+  return true;
+}
+
+#define AHEAD 16 /* slots are asked for that many merges before they are needed */
+
 static bool fill_slots(struct bpe *b) {
-  size_t slots = b->slot_mask + 1;
-  memset(b->slots, 0xFF, slots * sizeof *b->slots);
-  b->farthest = 0;
+  memset(b->slots, 0xFF, (b->slot_mask + 1) * sizeof *b->slots);
   for (size_t rank = 0; rank < b->count; rank++) {
-    uint64_t h = bpe_scramble(b, (uint64_t)b->left[rank] << b->id_bits | b->right[rank]);
-    size_t i = (size_t)(h >> b->rest_bits);
-    uint32_t want = (uint32_t)(h & b->rest_mask) << 8, far = 0;
-    if (rank + 16 < b->count) {
-      size_t ahead = rank + 16;
-      uint64_t g = bpe_scramble(b, (uint64_t)b->left[ahead] << b->id_bits | b->right[ahead]);
-      __builtin_prefetch(&b->slots[g >> b->rest_bits], 1);
+    if (rank + AHEAD < b->count) {
+      const struct bpe_merge *m = &b->merges[rank + AHEAD];
+      __builtin_prefetch(&b->slots[bpe_home(b, bpe_hash(b, m->left, m->right))], 1);
     }
-    while (b->slots[i].rank != BPE_NO_RANK && b->slots[i].check != (want | far)) {
-      i = (i + 1) & b->slot_mask;
-      if (++far > FAR_MAX) return false;
-    }
-    b->slots[i] = (struct bpe_slot){want | far, (uint32_t)rank}; /* a pair given twice: its last */
-    if (far > b->farthest) b->farthest = far;
+    if (!put_merge(b, rank)) return false;
   }
   return true;
 }
 
 static int make_slots(struct bpe *b, const struct vocab *v, struct err *err) {
   uint64_t state = (uintptr_t)b ^ v->seed;
-  b->id_bits = bits_for(v->size);
-  unsigned bits = slot_bits(b);
+  unsigned bits = bits_for(b->count + b->count / 2 + 32), rank_bits = bits_for(b->count + 1);
+  if (rank_bits < b->rank_bits) rank_bits = b->rank_bits;
+  if (rank_bits > 28) return err_set(err, ERR_LIMIT, "%zu merges", b->count);
+  b->rank_shift = 32 - rank_bits;
+  b->tag_mask = ((uint32_t)1 << (b->rank_shift - 1)) - 1;
   for (int attempt = 0; attempt < 16; attempt++) {
-    /* an unlucky choice of numbers is rare; a table twice as large makes it rarer */
-    if (attempt >= 4 && bits < b->id_bits * 2) bits++;
-    b->key_mask = ((uint64_t)1 << b->id_bits * 2) - 1;
-    b->rest_bits = b->id_bits * 2 - bits;
-    b->rest_mask = ((uint64_t)1 << b->rest_bits) - 1;
-    b->slot_mask = ((size_t)1 << bits) - 1;
+    bool more = attempt == 8; /* unlucky numbers are rare; a larger table makes them rarer */
     b->factor[0] = next_factor(&state);
     b->factor[1] = next_factor(&state);
-    if (!attempt || attempt >= 4) {
-      mem_free(b->slots);
-      b->slots = mem_array(b->slot_mask + 1, sizeof *b->slots);
+    if (!attempt || more) {
+      mem_free_aligned(b->slots, (b->slot_mask + 1) * sizeof *b->slots);
+      b->slot_mask = ((size_t)1 << (bits + more)) - 1;
+      b->home_shift = 64 - bits - more;
+      b->slots = mem_aligned((b->slot_mask + 1) * sizeof *b->slots);
       if (!b->slots) return err_nomem(err, (b->slot_mask + 1) * sizeof *b->slots, "merges");
     }
     if (fill_slots(b)) return 0;
@@ -155,8 +161,9 @@ static int make_byte_ranks(struct bpe *b, const struct vocab *v, struct err *err
   if (!b->byte_rank) return err_nomem(err, size, "merges");
   memset(b->byte_rank, 0xFF, size);
   for (size_t rank = 0; rank < b->count; rank++) {
-    if (v->len[b->left[rank]] > 2 || v->len[b->right[rank]] > 2) continue;
-    int left = token_byte(v, b->left[rank]), right = token_byte(v, b->right[rank]);
+    const struct bpe_merge *m = &b->merges[rank];
+    if (v->len[m->left] > 2 || v->len[m->right] > 2) continue;
+    int left = token_byte(v, m->left), right = token_byte(v, m->right);
     if (left >= 0 && right >= 0) b->byte_rank[left * 256 + right] = (uint32_t)rank;
   }
   return 0;

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* What bpe.c and bpe_merge.c share: looking up a pair, and merging a row of symbols.
  *
- * The table of merges is an array of 8-byte slots. A pair's key, left and right id side by side, is
- * scrambled by a bijection; its high bits are the slot, the others stand in the slot together with
- * how far from home it had to be put, so that nothing of the key has to be stored twice and a slot
- * that agrees is the pair:
+ * The table of merges is one number of 32 bits a slot, so that it stays in the cache: looking
+ * pairs up is what merging costs. A slot has the rank, and some bits of the hash instead of the
+ * pair itself:
  *
- *   scrambled key   ┌──── slot ────┬─ rest (≤ 24 bits) ─┐       slot   rest << 8 | distance,  rank
+ *   slot   ┌── rank ──┬ twin ┬── tag ──┐       merges[rank]   left, right, result
  *
- * The numbers of the bijection differ from load to load: a file cannot be made to collide.
+ * Every pair that is in the table is found with its rank. A pair that is not may be found with that of
+ * another one (once in some thousands): whoever wants to merge must look at merges[rank] anyway and sees
+ * then. `twin` is set where another pair with the same tag had to be put further on; there the pair
+ * is compared at once.
+ *
+ * The hash differs from load to load: a file cannot be made to collide.
  */
 #ifndef LATHE_TOKENIZER_BPE_H
 #define LATHE_TOKENIZER_BPE_H
@@ -16,27 +20,40 @@
 #include "tokenizer/parts.h"
 
 #define BPE_NO_RANK UINT32_MAX
+#define BPE_EMPTY   UINT32_MAX
 
-/* key < 2^(2·id_bits); so is what comes out. */
-static inline uint64_t bpe_scramble(const struct bpe *b, uint64_t key) {
-  key = key * b->factor[0] & b->key_mask;
-  key ^= key >> b->id_bits;
-  return key * b->factor[1] & b->key_mask;
+static inline uint64_t bpe_hash(const struct bpe *b, uint32_t left, uint32_t right) {
+  uint64_t h = ((uint64_t)left << 32 | right) * b->factor[0];
+  return (h ^ h >> 32) * b->factor[1];
 }
 
+/* Slots and tags that belong to a hash. */
+static inline size_t bpe_home(const struct bpe *b, uint64_t hash) {
+  return (size_t)(hash >> b->home_shift);
+}
+static inline uint32_t bpe_tag(const struct bpe *b, uint64_t hash) {
+  return (uint32_t)hash & b->tag_mask;
+}
+
+/* The rank of the pair, for certain. */
+uint32_t bpe_rank_exact(const struct bpe *b, uint32_t left, uint32_t right);
+
+/* The rank of the pair if there is one, else BPE_NO_RANK or, seldom, any rank. */
 static inline uint32_t bpe_rank(const struct bpe *b, uint32_t left, uint32_t right) {
-  uint64_t h = bpe_scramble(b, (uint64_t)left << b->id_bits | right);
-  size_t i = (size_t)(h >> b->rest_bits);
-  uint32_t want = (uint32_t)(h & b->rest_mask) << 8;
-  for (uint32_t far = 0; far <= b->farthest; far++, i = (i + 1) & b->slot_mask) {
-    const struct bpe_slot *s = &b->slots[i];
-    if (s->check == (want | far)) {
-      __builtin_prefetch(&b->result[s->rank]); /* soon asked for, if the pair is merged */
-      return s->rank;
-    }
-    if (s->rank == BPE_NO_RANK) break;
+  uint64_t h = bpe_hash(b, left, right);
+  uint32_t tag = bpe_tag(b, h), v;
+  for (size_t i = bpe_home(b, h); (v = b->slots[i]) != BPE_EMPTY; i = (i + 1) & b->slot_mask) {
+    if ((v & b->tag_mask) != tag) continue;
+    uint32_t rank = v >> b->rank_shift;
+    if (v >> (b->rank_shift - 1) & 1) return bpe_rank_exact(b, left, right);
+    __builtin_prefetch(&b->merges[rank]); /* soon asked for, if the pair is merged */
+    return rank;
   }
   return BPE_NO_RANK;
+}
+
+static inline bool bpe_is(const struct bpe *b, uint32_t rank, uint32_t left, uint32_t right) {
+  return b->merges[rank].left == left && b->merges[rank].right == right;
 }
 
 #define BPE_SHORT 64 /* symbols of a short row */

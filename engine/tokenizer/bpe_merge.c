@@ -45,7 +45,11 @@ size_t bpe_merge_short(const struct bpe *b, uint32_t *ids, uint32_t *ranks, uint
       best = less ? i : best;
     }
     if (low == BPE_NO_RANK) break;
-    uint32_t id = b->result[low];
+    if (!bpe_is(b, low, ids[best], ids[best + 1])) {
+      ranks[best] = bpe_rank_exact(b, ids[best], ids[best + 1]);
+      continue;
+    }
+    uint32_t id = b->merges[low].result;
     n--;
     for (size_t i = best + 1; i < n; i++) {
       ids[i] = ids[i + 1];
@@ -125,7 +129,12 @@ static int merge_heap(const struct bpe *b, struct bpe_scratch *x, uint32_t *ids,
     uint64_t top = heap_pop(x);
     uint32_t i = (uint32_t)top, rank = (uint32_t)(top >> 32), gone = l[i].next;
     if (l[i].rank != rank) continue; /* a neighbour has changed since */
-    l[i].id = b->result[rank];
+    if (!bpe_is(b, rank, l[i].id, l[gone].id)) {
+      l[i].rank = bpe_rank_exact(b, l[i].id, l[gone].id);
+      if (l[i].rank != BPE_NO_RANK) heap_push(x, l[i].rank, i);
+      continue;
+    }
+    l[i].id = b->merges[rank].result;
     l[i].next = l[gone].next;
     l[gone].rank = BPE_NO_RANK;
     if (l[i].next != NO_PLACE) l[l[i].next].prev = i;

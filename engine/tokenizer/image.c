@@ -5,7 +5,7 @@
  *
  *   ┌ header: magic, version, sizes, key, check ┐
  *   │ struct vocab, struct bpe                  │  their pointers are zero
- *   │ array 0 … array 12                        │  each at a multiple of 64
+ *   │ array 0 … array 10                        │  each at a multiple of 64
  *   │ the added tokens, the sections            │
  *   └───────────────────────────────────────────┘
  *
@@ -40,14 +40,14 @@ _Static_assert(sizeof(struct header) == 128, "what follows the header is aligned
 
 /* ---- the arrays ---- */
 
-enum { ARRAYS = 13 };
+enum { ARRAYS = 11 };
 struct array {
   void *pointer; /* where the pointer to it stands: of some type */
   size_t bytes;
 };
 
 static void list_arrays(struct vocab *v, struct bpe *b, struct array list[ARRAYS]) {
-  size_t ids = v->size * sizeof *v->at, merges = b->count * sizeof *b->left;
+  size_t ids = v->size * sizeof *v->at, merges = b->count * sizeof *b->merges;
   const struct array all[ARRAYS] = {
       {&v->blob.data, v->blob.len},
       {&v->at, ids},
@@ -55,9 +55,7 @@ static void list_arrays(struct vocab *v, struct bpe *b, struct array list[ARRAYS
       {&v->bytes_at, ids},
       {&v->bytes_len, ids},
       {&v->slots, v->slot_count * sizeof *v->slots},
-      {&b->left, merges},
-      {&b->right, merges},
-      {&b->result, merges},
+      {&b->merges, merges},
       {&b->slots, (b->slot_mask + 1) * sizeof *b->slots},
       {&b->byte_rank, BPE_BYTE_PAIRS * sizeof *b->byte_rank},
       {&b->page_of, BPE_PAGES * sizeof *b->page_of},

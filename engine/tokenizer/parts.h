@@ -278,16 +278,16 @@ struct bpe {
    * end_of_word_suffix behind its last */
   char prefix[BPE_AFFIX_MAX], suffix[BPE_AFFIX_MAX];
   uint32_t prefix_len, suffix_len;
-  uint32_t *left, *right, *result; /* per rank */
+  struct bpe_merge {
+    uint32_t left, right, result;
+  } * merges; /* per rank */
   size_t count, cap;
-  /* the table of merges, see bpe.h */
-  struct bpe_slot {
-    uint32_t check, rank; /* rank BPE_NO_RANK: empty */
-  } * slots;
+  uint32_t *slots;     /* the table of merges, see bpe.h */
   uint32_t *byte_rank; /* of two bytes, first × 256 + second; [BPE_BYTE_PAIRS] */
-  uint64_t factor[2], key_mask, rest_mask;
+  uint64_t factor[2];
   size_t slot_mask; /* slots − 1 */
-  uint32_t id_bits, rest_bits, farthest;
+  uint32_t tag_mask, rank_shift, home_shift;
+  uint32_t rank_bits; /* at least; more than needed leave less to tell pairs apart by (tests) */
   /* tokens of one character, 256 characters a page: pages[page_of[c >> 8] * 256 + (c & 255)] */
   uint16_t *page_of; /* [BPE_PAGES]; page 0 is empty */
   uint32_t *pages;

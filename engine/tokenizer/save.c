@@ -65,9 +65,9 @@ static void put_vocab(const struct tokenizer *t, struct buf *out) {
 static void put_merges(const struct tokenizer *t, struct buf *out) {
   for (size_t i = 0; i < t->bpe.count; i++) {
     buf_adds(out, i ? ",\n      [" : "\n      [");
-    put_token(t, t->bpe.left[i], out);
+    put_token(t, t->bpe.merges[i].left, out);
     buf_adds(out, ", ");
-    put_token(t, t->bpe.right[i], out);
+    put_token(t, t->bpe.merges[i].right, out);
     buf_addc(out, ']');
   }
   if (t->bpe.count) buf_adds(out, "\n    ");

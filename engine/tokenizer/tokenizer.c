@@ -136,8 +136,8 @@ size_t tokenizer_merge_count(const struct tokenizer *t) {
 }
 
 void tokenizer_merge_at(const struct tokenizer *t, size_t i, uint32_t *left, uint32_t *right) {
-  *left = t->bpe.left[i];
-  *right = t->bpe.right[i];
+  *left = t->bpe.merges[i].left;
+  *right = t->bpe.merges[i].right;
 }
 
 void tokenizer_describe(const struct tokenizer *t, char *out, size_t size) {
