@@ -41,13 +41,32 @@ int added_add(struct added *a, const struct tokenizer_added *token, struct err *
     a->list = list;
     a->cap = cap;
   }
-  a->list[a->count++] = *token;
+  a->list[a->count] = *token;
+  a->list[a->count].place = (uint32_t)a->count;
+  a->count++;
   return 0;
 }
 
 static int by_id(const void *x, const void *y) {
   const struct tokenizer_added *a = x, *b = y;
-  return a->id < b->id ? -1 : a->id > b->id;
+  if (a->id != b->id) return a->id < b->id ? -1 : 1;
+  return a->place < b->place ? -1 : a->place > b->place;
+}
+
+/* Of a token given more than once the last flags count, as in the reference; whether the model has
+ * it is known of the first. */
+static void unite(struct added *a) {
+  size_t to = 0;
+  for (size_t i = 0; i < a->count; i++) {
+    struct tokenizer_added token = a->list[i];
+    if (to && a->list[to - 1].id == token.id) {
+      token.in_vocab = a->list[to - 1].in_vocab;
+      token.place = a->list[to - 1].place;
+      to--;
+    }
+    a->list[to++] = token;
+  }
+  a->count = to;
 }
 
 static int node_new(struct trie *trie, unsigned char byte, uint32_t *out, struct err *err) {
@@ -86,15 +105,51 @@ static int trie_add(struct trie *trie, const char *s, size_t n, uint32_t token, 
   return 0;
 }
 
-int added_finish(struct added *a, struct err *err) {
+/* The token of exactly these bytes. */
+static uint32_t trie_find(const struct trie *trie, const char *s, size_t n) {
+  uint32_t node = 0;
+  if (!trie->count) return TOKENIZER_NONE;
+  for (size_t i = 0; i < n; i++)
+    if (!(node = child_of(trie, node, (unsigned char)s[i]))) return TOKENIZER_NONE;
+  return trie->nodes[node].token;
+}
+
+/* Two tokens may be the same once normalized: the special one is found, else the first. */
+static bool goes_first(const struct tokenizer_added *x, const struct tokenizer_added *y) {
+  return x->special != y->special ? x->special : x->place < y->place;
+}
+
+static int add_normalized(struct added *a, uint32_t i, const struct normalizer *z,
+                          struct aligned *scratch, struct err *err) {
+  const struct tokenizer_added *token = &a->list[i];
+  const char *s = token->content;
+  size_t n = token->n;
+  int rc = 0;
+  if (z && !normalizer_keeps(z, s, n)) {
+    rc = normalizer_run(z, s, n, scratch, err);
+    s = scratch->text.data;
+    n = scratch->text.len;
+  }
+  if (rc || !n) return rc;
+  uint32_t same = trie_find(&a->normalized, s, n);
+  if (same != TOKENIZER_NONE && goes_first(&a->list[same], token)) return 0;
+  return trie_add(&a->normalized, s, n, i, err);
+}
+
+int added_finish(struct added *a, const struct normalizer *z, struct err *err) {
+  struct aligned scratch = {0};
   int rc = 0;
   if (a->count) qsort(a->list, a->count, sizeof *a->list, by_id);
+  unite(a);
   for (size_t i = 0; i < a->count && !rc; i++) {
     const struct tokenizer_added *token = &a->list[i];
     if (!token->n) continue; /* never found, as in the reference */
-    rc = trie_add(token->normalized ? &a->normalized : &a->plain, token->content, token->n,
-                  (uint32_t)i, err);
+    if (token->normalized)
+      rc = add_normalized(a, (uint32_t)i, z, &scratch, err);
+    else
+      rc = trie_add(&a->plain, token->content, token->n, (uint32_t)i, err);
   }
+  aligned_clear(&scratch);
   return rc;
 }
 

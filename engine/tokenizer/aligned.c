@@ -69,3 +69,10 @@ void aligned_copy(struct aligned *a, const char *s, size_t n, uint32_t start) {
   }
   buf_add(&a->text, s, n);
 }
+
+void aligned_append(struct aligned *a, const struct aligned *other, size_t from, size_t to) {
+  if (from == to || !room(a, to - from)) return;
+  memcpy(a->start + a->text.len, other->start + from, (to - from) * sizeof *a->start);
+  memcpy(a->end + a->text.len, other->end + from, (to - from) * sizeof *a->end);
+  buf_add(&a->text, other->text.data + from, to - from);
+}

@@ -91,8 +91,7 @@ static int load_replace(struct step *s, const struct json *j, json_id v, struct 
   int rc = load_string(j, v, "content", &s->with, err);
   if (!rc) rc = load_string(j, pattern, regex ? "Regex" : "String", &s->what, err);
   if (rc || (!regex && s->what.len)) return rc;
-  return err_set(err, ERR_UNSUPPORTED,
-                 "decoder Replace with a regular expression is not supported yet");
+  return pattern_new(&s->pattern, s->what.data, s->what.len, err);
 }
 
 /* prepend_scheme, or the add_prefix_space of older files. */
@@ -171,6 +170,7 @@ void decoder_free(struct decoder *d) {
   for (size_t i = 0; i < d->count; i++) {
     buf_clear(&d->steps[i].what);
     buf_clear(&d->steps[i].with);
+    pattern_free(d->steps[i].pattern);
   }
   mem_free(d);
 }
@@ -345,25 +345,19 @@ static void replace_put(struct decoding *r, size_t i, const char *s, size_t n) {
   held->len = keep;
 }
 
-/* As the reference walks over matches: an empty one right after another does not count. */
 static void replace_matches(struct decoding *r, size_t i, const char *s, size_t n) {
   const struct step *t = &r->d->steps[i];
-  size_t done = 0, last = SIZE_MAX, from, to;
-  bool found = true;
-  for (size_t at = 0; at <= n && !r->rc;) {
-    found = false, from = to = 0;
-    if (r->rc || !found) break;
-    if (from == to && from == last) {
-      size_t used = 1;
-      if (at < n) utf8_decode(s + at, n - at, &used);
-      at += used;
-      continue;
-    }
+  struct matches m = {0};
+  size_t done = 0, from, to;
+  bool found = false;
+  r->rc = matches_begin(&m, t->pattern, s, n, r->err);
+  while (!r->rc && !(r->rc = matches_next(&m, &found, &from, &to, r->err)) && found) {
     put(r, i + 1, s + done, from - done);
     put(r, i + 1, t->with.data, t->with.len);
-    done = at = last = to;
+    done = to;
   }
   put(r, i + 1, s + done, n - done);
+  matches_clear(&m);
 }
 
 static void metaspace_put(struct decoding *r, size_t i, const char *s, size_t n) {

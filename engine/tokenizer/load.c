@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* tokenizer.json → struct tokenizer.
  *
- *   { "version": "1.0", "truncation": …, "padding": …,        not applied: callers cut and pad
+ *   { "version": "1.0", "truncation": …, "padding": …,        read, not applied
  *     "added_tokens": [ {id, content, special, single_word, lstrip, rstrip, normalized} … ],
- *     "normalizer": null,
- *     "pre_tokenizer": {"type": "ByteLevel", add_prefix_space, use_regex},
- *     "post_processor": null | ByteLevel | TemplateProcessing | Sequence of them,
- *     "decoder": {"type": "ByteLevel"} | null,
- *     "model": {"type": "BPE", "vocab": {token: id …}, "merges": ["a b" …] | [["a", "b"] …], …} }
+ *     "normalizer": …, "pre_tokenizer": …, "post_processor": …, "decoder": …,    sections.c
+ *     "model": {"type": "BPE", "vocab": {token: id …}, "merges": […], …} }       load_model.c
  *
- * What is not listed is refused by name. Sections are kept as JSON, to be written back as they
- * were.
+ * The sections are kept as JSON, to be written back as they were. Ids are the file's: one that
+ * contradicts the vocabulary is an error, since a model would not understand it.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -97,6 +97,8 @@ void aligned_reset(struct aligned *a, bool track); /* empties, keeps the memory 
 void aligned_add(struct aligned *a, const char *s, size_t n, uint32_t start, uint32_t end);
 /* Appends n bytes each of which (not: each character of which) stands for itself at `start`. */
 void aligned_copy(struct aligned *a, const char *s, size_t n, uint32_t start);
+/* Appends [from, to) of another text with its positions; both track. */
+void aligned_append(struct aligned *a, const struct aligned *other, size_t from, size_t to);
 
 /* ---- normalize.c ---- a chain of steps, never changed once loaded */
 
@@ -254,7 +256,8 @@ struct added {
 #define ADDED_MAX_BYTES 1024
 void added_clear(struct added *a);
 int added_add(struct added *a, const struct tokenizer_added *token, struct err *err);
-int added_finish(struct added *a, struct err *err); /* sorts and builds the tries */
+/* Sorts and builds the tries; z is applied to the contents of `normalized` tokens. */
+int added_finish(struct added *a, const struct normalizer *z, struct err *err);
 /* The next token of the trie at or after *at: its list index, and the bytes [start, end) it takes
  * (stripped spaces included; start ≥ *at). TOKENIZER_NONE at the end of the text. */
 uint32_t added_next(const struct added *a, const struct trie *trie, const char *s, size_t n,
@@ -325,6 +328,8 @@ struct tokenizer_work {
   struct cache *cache; /* NULL: none */
   struct bpe_scratch scratch;
   struct buf prefixed; /* a piece with a space put before it */
+  struct aligned normalized;
+  struct pieces pieces, spare;
 };
 
 /* What the bytes of a word mean. The cache does not tell them apart: one tokenizer, one kind. */
@@ -418,8 +423,7 @@ struct tokenizer {
   struct bpe bpe;
   struct front front;
   struct normalizer *normalizer;
-  scan_word *scan;
-  bool add_prefix_space;
+  struct pre_tokenizer *pre_tokenizer;
   struct decoder *decoder;      /* NULL: token strings joined by spaces */
   struct tokens head, tail;     /* ids that the post-processor puts before and after */
   struct buf section[SECTIONS]; /* their JSON; empty: null */

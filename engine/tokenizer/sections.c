@@ -20,40 +20,6 @@
 const char *const section_names[SECTIONS] = {"normalizer", "pre_tokenizer", "post_processor",
                                              "decoder",    "truncation",    "padding"};
 
-static int load_normalizer(struct loader *l, json_id v) {
-  return loader_absent(l->j, v) ? 0 : loader_unsupported(l, "normalizer", loader_type(l, v));
-}
-
-/* A Sequence of one is that one. */
-static json_id unwrap(const struct json *j, json_id v, const char *list) {
-  for (int depth = 0; depth < 8 && json_is(j, json_get(j, v, "type"), "Sequence"); depth++) {
-    json_id inner = json_get(j, v, list);
-    if (json_count(j, inner) != 1) break;
-    v = json_at(j, inner, 0);
-  }
-  return v;
-}
-
-static int load_pre_tokenizer(struct loader *l, json_id v) {
-  const struct json *j = l->j;
-  v = unwrap(j, v, "pretokenizers");
-  if (loader_absent(j, v))
-    return loader_unsupported(l, "pre_tokenizer", "null (without the byte level)");
-  if (json_is(j, json_get(j, v, "type"), "Split"))
-    return loader_unsupported(l, "pre_tokenizer", "Split with this pattern");
-  if (json_is(j, json_get(j, v, "type"), "Sequence")) {
-    json_id first = json_at(j, json_get(j, v, "pretokenizers"), 0);
-    const char *type = loader_type(l, first);
-    return err_set(l->err, ERR_UNSUPPORTED, "pre_tokenizer Sequence of %s%s … is not supported yet",
-                   type, strcmp(type, "Split") ? "" : " with this pattern");
-  }
-  if (!json_is(j, json_get(j, v, "type"), "ByteLevel"))
-    return loader_unsupported(l, "pre_tokenizer", loader_type(l, v));
-  l->t->add_prefix_space = loader_flag(j, v, "add_prefix_space", true);
-  l->t->scan = loader_flag(j, v, "use_regex", true) ? scan_gpt2 : scan_all;
-  return 0;
-}
-
 /* ---- the post-processor ---- */
 
 static int add_ids(struct loader *l, struct tokens *to, json_id ids) {
@@ -176,6 +142,8 @@ static int load_truncation(struct loader *l, json_id v) {
   int rc = load_size(l, v, "max_length", true, &t->max_length);
   if (!rc) rc = load_size(l, v, "stride", false, &t->stride);
   if (!rc) rc = load_direction(l, v, &t->left);
+  if (!rc && t->stride && t->stride >= t->max_length)
+    rc = loader_wrong(l, v, "\"stride\" must be smaller than \"max_length\"");
   if (rc) return err_prefix(l->err, "truncation");
   t->strategy = NULL;
   for (size_t i = 0; i < sizeof strategies / sizeof *strategies; i++)
@@ -222,8 +190,8 @@ int tokenizer_sections(struct tokenizer *t, const struct json *j, const json_id 
   if (!rc) rc = load_post_processor(&l, at[SECTION_POST_PROCESSOR], 0);
   if (!rc) rc = load_truncation(&l, at[SECTION_TRUNCATION]);
   if (!rc) rc = load_padding(&l, at[SECTION_PADDING]);
-  if (!rc) rc = load_normalizer(&l, at[SECTION_NORMALIZER]);
-  if (!rc) rc = load_pre_tokenizer(&l, at[SECTION_PRE_TOKENIZER]);
+  if (!rc) rc = normalizer_load(&t->normalizer, j, at[SECTION_NORMALIZER], err);
+  if (!rc) rc = pre_tokenizer_load(&t->pre_tokenizer, j, at[SECTION_PRE_TOKENIZER], err);
   buf_clear(&l.scratch);
   buf_clear(&l.other);
   return rc;

@@ -12,7 +12,6 @@ int tokenizer_new(struct tokenizer **out, struct err *err) {
   struct tokenizer *t = mem_zero(sizeof *t);
   *out = t;
   if (!t) return err_nomem(err, sizeof *t, "tokenizer");
-  t->scan = scan_gpt2;
   t->bpe.unk = TOKENIZER_NONE;
   return 0;
 }
@@ -59,7 +58,8 @@ int tokenizer_finish_from(struct tokenizer *t, const struct json *j, const json_
     struct tokenizer_added *token = &t->added.list[i];
     token->content = vocab_string(&t->vocab, token->id, &token->n);
   }
-  if (!rc) rc = added_finish(&t->added, err);
+  if (!rc) rc = added_finish(&t->added, t->normalizer, err);
+  if (!rc) rc = front_find(t, j, at[SECTION_NORMALIZER], at[SECTION_PRE_TOKENIZER], err);
   return rc;
 }
 
@@ -91,6 +91,8 @@ void tokenizer_free(struct tokenizer *t) {
   front_clear(&t->front);
   tokens_clear(&t->head);
   tokens_clear(&t->tail);
+  normalizer_free(t->normalizer);
+  pre_tokenizer_free(t->pre_tokenizer);
   decoder_free(t->decoder);
   for (int i = 0; i < SECTIONS; i++) buf_clear(&t->section[i]);
   buf_clear(&t->pad_token);
@@ -141,9 +143,12 @@ void tokenizer_merge_at(const struct tokenizer *t, size_t i, uint32_t *left, uin
 }
 
 void tokenizer_describe(const struct tokenizer *t, char *out, size_t size) {
+  const char *kind = "characters";
   size_t special = 0;
   for (size_t i = 0; i < t->added.count; i++) special += t->added.list[i].special;
-  snprintf(out, size, "BPE, %zu entries, byte-level, %zu special", t->vocab.entries, special);
+  if (t->bpe.byte_fallback) kind = "byte fallback";
+  if (decoder_bytes(t->decoder) || pre_tokenizer_byte_level(t->pre_tokenizer)) kind = "byte-level";
+  snprintf(out, size, "BPE, %zu entries, %s, %zu special", t->vocab.entries, kind, special);
 }
 
 const char *tokenizer_section(const struct tokenizer *t, const char *name, size_t *n) {

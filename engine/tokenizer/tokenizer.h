@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* Tokenizers: text ↔ token ids, exactly as Hugging Face `tokenizers` does it.
  *
- *   text ─ added tokens cut out ─ pre-tokenizer ─► words ─ model (BPE) ─► ids ─ post-processor ─►
- * ids ids  ─ token strings ─ decoder ─► text
+ *   text ─ added tokens cut out ─ normalizer ─ pre-tokenizer ─► words ─ model ─► ids
+ *                                                  ids ─ post-processor ─► ids with BOS …
+ *   ids ─► token strings ─ decoder ─► text
  *
- * Today: byte-level BPE with the GPT-2 pattern, the file being a tokenizer.json. Anything else in
- * the file (another model, normalizer, pre-tokenizer, post-processor, decoder) is refused by name
- * with ERR_UNSUPPORTED; nothing is silently approximated.
+ * Read are tokenizer.json files whose model is BPE, byte-level or of SentencePiece's kind, with
+ * their normalizers, pre-tokenizers, post-processors and decoders. What is not known (another model,
+ * say) is refused by name with ERR_UNSUPPORTED; nothing is silently approximated.
+ *
+ * An added token that the file calls `normalized` is looked for in the normalized text, with its own
+ * content normalized: with the file that was published for Llama 2 "<s>" is found where the
+ * normalized text has "▁<s>", at the beginning of a text or after a space.
+ *
+ * A token's span is what it stands for in the input as given, before any normalization. A
+ * post-processor's trim_offsets is not followed: spans keep their spaces.
  *
  * A tokenizer never changes after it was made: any number of threads may use one `const struct
  * tokenizer`. What a thread needs while encoding (word cache, merge scratch) is a struct
@@ -14,7 +22,7 @@
  * Results never depend on the cache.
  *
  * Input bytes that are not UTF-8 are kept: each counts as one character that is neither letter,
- * digit nor space, so decode(encode(x)) == x for every x made of byte tokens.
+ * digit nor space, so that with a byte-level vocabulary nothing is lost.
  *
  * Sources: the tokenizers crate 0.23 (behaviour probed, no code taken), GPT-2's published pattern.
  */
@@ -74,7 +82,8 @@ void tokens_clear(struct tokens *ts); /* frees; may be called twice */
 enum {
   TOKENIZER_SPECIAL = 1, /* add what the post-processor adds (BOS, EOS …) */
   TOKENIZER_SPANS = 2,   /* fill spans; added ones have start == end */
-  TOKENIZER_PLAIN = 4    /* special tokens inside the text are text (for untrusted text) */
+  TOKENIZER_PLAIN = 4,   /* special tokens inside the text are text (for untrusted text) */
+  TOKENIZER_LEFT = 8     /* tokenizer_truncate: cut off the beginning, not the end */
 };
 
 /* Appends the ids of text[0, n) to out. Added tokens inside the text are recognised, leftmost
@@ -92,6 +101,14 @@ int tokenizer_count(const struct tokenizer *t, struct tokenizer_work *work, cons
  * text, *next is behind the space that the second part thus gets. False: no place, or a file for
  * which none can be proven; then the text must stay whole. */
 bool tokenizer_cut(const struct tokenizer *t, const char *s, size_t n, size_t *end, size_t *next);
+
+/* At most `max` tokens, what TOKENIZER_SPECIAL adds included (fewer than that: ERR_MISUSE), with
+ * their spans; *at is the byte where the text was cut: what lies before it (TOKENIZER_LEFT: behind
+ * it) is what the tokens stand for; n (0) when nothing had to be cut off. A cut parts no character
+ * and no added token, so there may be fewer tokens than max. They are those of the whole text. */
+int tokenizer_truncate(const struct tokenizer *t, struct tokenizer_work *work, const char *text,
+                       size_t n, int flags, size_t max, struct tokens *out, uint64_t *at,
+                       struct err *err);
 
 /* A work belongs to the tokenizer it was made for (with another one: ERR_MISUSE). */
 int tokenizer_work_new(struct tokenizer_work **out, const struct tokenizer *t, struct err *err);
@@ -168,7 +185,8 @@ struct tokenizer_added {
   const char *content; /* not zero-terminated */
   size_t n;
   bool special, single_word, lstrip, rstrip, normalized;
-  bool in_vocab; /* the model's vocabulary has it too */
+  bool in_vocab;  /* the model's vocabulary has it too */
+  uint32_t place; /* in the file's list */
 };
 size_t tokenizer_added_count(const struct tokenizer *t);
 void tokenizer_added_at(const struct tokenizer *t, size_t i, struct tokenizer_added *out);
@@ -178,7 +196,7 @@ bool tokenizer_is_special(const struct tokenizer *t, uint32_t id);
 size_t tokenizer_merge_count(const struct tokenizer *t);
 void tokenizer_merge_at(const struct tokenizer *t, size_t i, uint32_t *left, uint32_t *right);
 
-/* "BPE, 4096 entries, byte-level, 3 special" */
+/* "BPE, 4096 entries, byte-level, 3 special"; or "byte fallback", "characters" */
 void tokenizer_describe(const struct tokenizer *t, char *out, size_t size);
 
 /* ---- training ---- */

@@ -80,6 +80,15 @@ test.case("Replace: inside tokens, and across them after Fuse", function()
     { "▁Hello", "▁", "<0xE2>", "<0x82>", "<0xAC>", "▁▁w" }, "Hello €  w")
 end)
 
+test.case("Replace by a regular expression; an empty string stands everywhere", function()
+  local function regex(pattern, content) return { type = "Replace", pattern = { Regex = pattern }, content = content } end
+  decodes(replace("", "X"), { "abc", "d" }, "XaXbXcXXdX")
+  decodes(regex("b*", "X"), { "abbc", "d", "é" }, "XaXcXXdXXéX")
+  decodes(regex("^a", "X"), { "aac", "a" }, "XacX")
+  decodes(regex("(a)(b)", "$2\\1"), { "aab", "a" }, "a$2\\1a")
+  decodes(sequence(fuse, regex(" +$", "")), { "a ", " ", "b", " ", "  " }, "a  b")
+end)
+
 test.case("Metaspace old and new", function()
   local tokens = { "▁▁a▁b", "▁▁c" }
   local function metaspace(t) t.type, t.replacement = "Metaspace", "▁" return t end
