@@ -25,6 +25,8 @@ static void trie_clear(struct trie *trie) {
 
 void added_clear(struct added *a) {
   mem_free(a->list);
+  mem_free(a->forms);
+  buf_clear(&a->normal);
   trie_clear(&a->plain);
   trie_clear(&a->normalized);
   memset(a, 0, sizeof *a);
@@ -119,6 +121,29 @@ static bool goes_first(const struct tokenizer_added *x, const struct tokenizer_a
   return x->special != y->special ? x->special : x->place < y->place;
 }
 
+/* The list is walked in order of ids, so the forms are in that order too. */
+static int add_form(struct added *a, uint32_t id, const struct buf *text, struct err *err) {
+  if (!a->forms && !(a->forms = mem_array(a->count, sizeof *a->forms)))
+    return err_nomem(err, a->count * sizeof *a->forms, "added tokens");
+  a->forms[a->form_count++] = (struct added_form){id, (uint32_t)text->len, a->normal.len};
+  buf_add(&a->normal, text->len ? text->data : "", text->len);
+  return buf_check(&a->normal, "added tokens", err);
+}
+
+const char *added_form(const struct added *a, uint32_t id, size_t *n) {
+  size_t low = 0, high = a->form_count;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (a->forms[middle].id < id)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  if (low == a->form_count || a->forms[low].id != id) return NULL;
+  *n = a->forms[low].n;
+  return a->normal.data + a->forms[low].at;
+}
+
 static int add_normalized(struct added *a, uint32_t i, const struct normalizer *z,
                           struct aligned *scratch, struct err *err) {
   const struct tokenizer_added *token = &a->list[i];
@@ -127,6 +152,8 @@ static int add_normalized(struct added *a, uint32_t i, const struct normalizer *
   int rc = 0;
   if (z && !normalizer_keeps(z, s, n)) {
     rc = normalizer_run(z, s, n, scratch, err);
+    if (!rc && (scratch->text.len != n || memcmp(scratch->text.data, s, n)))
+      rc = add_form(a, token->id, &scratch->text, err);
     s = scratch->text.data;
     n = scratch->text.len;
   }

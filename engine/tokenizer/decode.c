@@ -30,16 +30,24 @@ const char *tokenizer_bytes(const struct tokenizer *t, uint32_t id, size_t *n) {
   return v->blob.data + v->bytes_at[id];
 }
 
-static bool left_out(const struct tokenizer *t, uint32_t id, int flags) {
-  return id >= t->vocab.size || t->vocab.len[id] == TOKENIZER_NONE ||
-         (flags & TOKENIZER_SKIP_SPECIAL && tokenizer_is_special(t, id));
+/* The string that is decoded. As in the reference, a token that is looked for in the normalized text
+ * decodes to its normalized content, so that Llama 2's "<s>" gives "▁<s>"; and what is skipped are
+ * strings that some special token has, of which "▁<s>" is none. */
+static const char *decoded(const struct tokenizer *t, uint32_t id, int flags, size_t *n) {
+  if (id >= t->vocab.size || t->vocab.len[id] == TOKENIZER_NONE) return NULL;
+  const char *s = t->added.form_count ? added_form(&t->added, id, n) : NULL;
+  uint32_t same = s ? vocab_find(&t->vocab, s, *n) : id;
+  if (flags & TOKENIZER_SKIP_SPECIAL && same != TOKENIZER_NONE && tokenizer_is_special(t, same))
+    return NULL;
+  return s ? s : vocab_string(&t->vocab, id, n);
 }
 
 static int add(const struct tokenizer *t, struct decoding *run, uint32_t id, int flags,
                struct buf *out, struct err *err) {
   size_t n, bytes_n;
-  if (left_out(t, id, flags)) return 0;
-  const char *s = vocab_string(&t->vocab, id, &n), *bytes = tokenizer_bytes(t, id, &bytes_n);
+  const char *s = decoded(t, id, flags, &n);
+  if (!s) return 0;
+  const char *bytes = tokenizer_bytes(t, id, &bytes_n);
   return decoding_add(run, s, n, bytes, bytes_n, out, err);
 }
 
@@ -60,7 +68,7 @@ int tokenizer_decode_bytes(const struct tokenizer *t, const uint32_t *ids, size_
   if (!decoder_plain(t->decoder)) return decode_chain(t, ids, n, flags, true, out, err);
   for (size_t i = 0; i < n; i++) {
     size_t len;
-    if (left_out(t, ids[i], flags)) continue;
+    if (!decoded(t, ids[i], flags, &len)) continue;
     const char *s = tokenizer_bytes(t, ids[i], &len);
     buf_add(out, s, len);
   }

@@ -252,12 +252,21 @@ struct added {
     bool first[256]; /* bytes that begin a token */
     bool any;
   } plain, normalized; /* tokens looked for in the text as it is; in the normalized text */
+  /* `normalized` tokens whose content the normalizer changes: what they decode to, by id. */
+  struct added_form {
+    uint32_t id, n;
+    size_t at; /* in `normal` */
+  } * forms;
+  size_t form_count;
+  struct buf normal;
 };
 #define ADDED_MAX_BYTES 1024
 void added_clear(struct added *a);
 int added_add(struct added *a, const struct tokenizer_added *token, struct err *err);
 /* Sorts and builds the tries; z is applied to the contents of `normalized` tokens. */
 int added_finish(struct added *a, const struct normalizer *z, struct err *err);
+/* The content of an added token as the normalizer leaves it; NULL: as it is, or another token. */
+const char *added_form(const struct added *a, uint32_t id, size_t *n);
 /* The next token of the trie at or after *at: its list index, and the bytes [start, end) it takes
  * (stripped spaces included; start ≥ *at). TOKENIZER_NONE at the end of the text. */
 uint32_t added_next(const struct added *a, const struct trie *trie, const char *s, size_t n,

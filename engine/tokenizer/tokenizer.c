@@ -32,11 +32,14 @@ static int decode_each(struct tokenizer *t, struct err *err) {
   int rc = decoding_new(&run, t->decoder, true, true, err);
   for (size_t id = 0; id < v->size && !rc; id++) {
     if (v->len[id] == TOKENIZER_NONE) continue;
-    const char *s = v->blob.data + v->at[id];
+    size_t n = v->len[id];
+    const char *s = added_form(&t->added, (uint32_t)id, &n);
+    if (!s) s = v->blob.data + v->at[id];
     buf_reset(&out);
-    rc = decoding_add(run, s, v->len[id], "", 0, &out, err);
+    rc = decoding_add(run, s, n, "", 0, &out, err);
     if (!rc) rc = decoding_end(run, &out, err);
-    if (rc || (out.len == v->len[id] && !memcmp(out.data, s, out.len))) continue;
+    if (rc || (out.len == v->len[id] && !memcmp(out.data, v->blob.data + v->at[id], out.len)))
+      continue;
     v->bytes_at[id] = (uint32_t)v->blob.len;
     v->bytes_len[id] = (uint32_t)out.len;
     buf_add(&v->blob, out.data ? out.data : "", out.len);
@@ -46,19 +49,40 @@ static int decode_each(struct tokenizer *t, struct err *err) {
   return rc ? rc : buf_check(&v->blob, "vocabulary", err);
 }
 
+/* The same for a ByteLevel, which only those added tokens need that are normalized. */
+static int decode_forms(struct tokenizer *t, struct err *err) {
+  const struct added *a = &t->added;
+  struct vocab *v = &t->vocab;
+  for (size_t i = 0; i < a->form_count; i++) {
+    const struct added_form *form = &a->forms[i];
+    if (buf_reserve(&v->blob, form->n + 1)) return err_nomem(err, form->n, "vocabulary");
+    v->bytes_at[form->id] = (uint32_t)v->blob.len;
+    v->bytes_len[form->id] =
+        (uint32_t)bytes_decode(a->normal.data + form->at, form->n, v->blob.data + v->blob.len);
+    v->blob.len += v->bytes_len[form->id];
+  }
+  return 0;
+}
+
+/* Contents of added tokens live in the vocabulary's blob, which moves while it grows. */
+static void point_added(struct tokenizer *t) {
+  for (size_t i = 0; i < t->added.count; i++) {
+    struct tokenizer_added *token = &t->added.list[i];
+    token->content = vocab_string(&t->vocab, token->id, &token->n);
+  }
+}
+
 int tokenizer_finish_from(struct tokenizer *t, const struct json *j, const json_id at[SECTIONS],
                           struct err *err) {
   bool mapped = t->image.base; /* then this is in it */
   int rc = tokenizer_sections(t, j, at, err);
   if (!rc && !mapped) rc = finish_model(t, err);
   if (!rc && !mapped) rc = vocab_finish(&t->vocab, decoder_bytes(t->decoder), err);
-  if (!rc && !mapped && t->decoder && !decoder_bytes(t->decoder)) rc = decode_each(t, err);
-  /* the strings have moved for the last time: added tokens may point to them now */
-  for (size_t i = 0; i < t->added.count && !rc; i++) {
-    struct tokenizer_added *token = &t->added.list[i];
-    token->content = vocab_string(&t->vocab, token->id, &token->n);
-  }
+  point_added(t);
   if (!rc) rc = added_finish(&t->added, t->normalizer, err);
+  if (!rc && !mapped && t->decoder)
+    rc = decoder_bytes(t->decoder) ? decode_forms(t, err) : decode_each(t, err);
+  point_added(t);
   if (!rc) rc = front_find(t, j, at[SECTION_NORMALIZER], at[SECTION_PRE_TOKENIZER], err);
   return rc;
 }

@@ -11,7 +11,9 @@
  *
  * An added token that the file calls `normalized` is looked for in the normalized text, with its own
  * content normalized: with the file that was published for Llama 2 "<s>" is found where the
- * normalized text has "▁<s>", at the beginning of a text or after a space.
+ * normalized text has "▁<s>", at the beginning of a text or after a space; and it decodes to that,
+ * so that the text comes back, which also means that skipping special tokens does not skip it
+ * (tokenizers 0.23 does the same; files published since say `normalized: false`).
  *
  * A token's span is what it stands for in the input as given, before any normalization. A
  * post-processor's trim_offsets is not followed: spans keep their spaces.

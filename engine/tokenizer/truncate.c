@@ -39,11 +39,13 @@ static void cut(struct tokens *ts, const char *text, size_t n, size_t max, bool 
   if (count <= max) {
     *at = left ? 0 : n;
   } else if (left) {
-    for (i = count - max; i < count && !may_cut(ts, i, text, n, true, at); i++) {}
+    for (i = count - max; i < count && !may_cut(ts, i, text, n, true, at); i++) {
+    }
     if (i == count) *at = n;
     keep_part(ts, i, count - i);
   } else {
-    for (i = max; i && !may_cut(ts, i, text, n, false, at); i--) {}
+    for (i = max; i && !may_cut(ts, i, text, n, false, at); i--) {
+    }
     if (!i) *at = 0;
     ts->count = i;
   }

@@ -97,4 +97,39 @@ check("llama-2-metaspace", 379)
 check("qwen2.5", 395)
 check("llama-3.2", 395)
 
+-- ---- further vocabularies: loaded, written, loaded again ----
+
+local TEXTS = { "", " ", "Hello  world\n\n  12345 it's", "naïve café 東京 👩‍👩‍👧 \u{301}x", "<s>a</s><|endoftext|> b",
+  "\tdef f(x):\n\t\treturn x ** 2  # α", "▁a ▁ b" }
+
+local function check_round_trip(folder)
+  local tok = assert(tokenizer.load(folder))
+  local written = assert(tok:json())
+  local again = assert(tokenizer.parse(written))
+  test.equal(tostring(again), tostring(tok))
+  test.ok(again:json() == written, "written differently the second time")
+  for _, text in ipairs(TEXTS) do
+    local ids = tok:encode(text, { special = true })
+    test.equal(again:encode(text, { special = true }), ids)
+    test.equal(again:decode(ids), tok:decode(ids))
+    test.equal(streamed(tok, ids, false, text), tok:decode(ids))
+    local plain, spans = tok:encode(text, { offsets = true, plain = true })
+    check_spans(spans, text, false, text)
+    test.equal(tok:encode(text, { plain = true }), plain)
+    test.equal(tok:count(text, { plain = true }), #plain)
+  end
+end
+
+test.case("further vocabularies: written and read again they are the same", function()
+  local n = 0
+  for _, entry in ipairs(file.list(test.conformance "more_tokenizers")) do
+    local folder = test.conformance "more_tokenizers" .. "/" .. (entry.name or entry)
+    if file.stat(folder .. "/tokenizer.json") then
+      check_round_trip(folder)
+      n = n + 1
+    end
+  end
+  test.equal(n, 11)
+end)
+
 return test.done()

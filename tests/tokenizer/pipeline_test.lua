@@ -51,6 +51,21 @@ test.case("of tokens that become equal the special one is found, else the first"
   test.equal(shown(tok, "a<S>b<s> <b>"), "a@0:1 <S>@1:4 b@4:5 <S>@5:8  @8:9 <b>@9:12")
 end)
 
+test.case("a normalized token decodes to its normalized content", function()
+  local tok = make({ normalizer = lower, decoder = { type = "Sequence", decoders = json.array {} } }, {
+    { content = "<S>", normalized = true }, { content = "<x>", normalized = true },
+    { content = "<Q>", normalized = true, special = false }, { content = "<q>" }, { content = "<W>" } })
+  local b = tok:id "b"
+  local function both(content)
+    local ids = { 0, tok:id(content), b }
+    return tok:decode(ids) .. " " .. tok:decode(ids, { skip_special = true })
+  end
+  test.equal({ both "<S>", both "<x>", both "<Q>", both "<q>", both "<W>" },
+    { "a<s>b a<s>b", "a<x>b ab", "a<q>b ab", "a<q>b ab", "a<W>b ab" })
+  tok = make({ normalizer = llama, decoder = { type = "ByteLevel" } }, { { content = "ab", normalized = true } })
+  test.equal(tok:decode { b, tok:id "ab" }, "b▁ab")
+end)
+
 test.case("leftmost, then longest; nothing inside a token", function()
   local tok = make({}, { { content = "ab" }, { content = "abc" }, { content = "bcde" }, { content = "abcdefg" } })
   test.equal(shown(tok, "abcdef"), "abc@0:3 d@3:4 e@4:5 f@5:6")
@@ -143,7 +158,7 @@ test.case("everything is written as it was read, and reads the same", function()
   }
   local tok = make(sections, { { content = "<x>", lstrip = true, single_word = true } })
   local text = tok:json()
-  local read = assert(json.decode(text)):table()
+  local read = assert(json.decode(text))
   for name, value in pairs(sections) do
     if name ~= "model" and name ~= "added_tokens" then test.equal(read[name], value, name) end
   end

@@ -138,6 +138,44 @@ static void check_ids(const struct tokenizer *t, const char *text, int flags, co
   tokens_clear(&ts);
 }
 
+static void check_cut(const struct tokenizer *t, const char *text, int flags, size_t max,
+                      const char *tokens, uint64_t at) {
+  struct tokens ts = {0};
+  struct buf got;
+  uint64_t cut;
+  buf_init(&got);
+  CHECK_INT(tokenizer_truncate(t, NULL, text, strlen(text), flags, max, &ts, &cut, NULL), 0);
+  for (size_t i = 0; i < ts.count; i++) {
+    size_t n;
+    const char *s = tokenizer_bytes(t, ts.ids[i], &n);
+    buf_addf(&got, "%s%.*s", i ? "|" : "", (int)n, s);
+  }
+  CHECK_STR(got.data ? got.data : "", tokens);
+  CHECK_INT(cut, at);
+  buf_clear(&got);
+  tokens_clear(&ts);
+}
+
+static void cuts_part_no_character_and_no_token(void) {
+  struct tokenizer *t;
+  struct err err = {0};
+  REQUIRE(
+      !load_little(&t, MORE, MERGES, "{\"id\":300,\"content\":\"<x>\",\"special\":true}", &err));
+  check_cut(t, "naïve", 0, 99, "n|a|\xC3|\xAF|v|e", 6);
+  check_cut(t, "naïve", 0, 3, "n|a", 2);
+  check_cut(t, "naïve", 0, 4, "n|a|\xC3|\xAF", 4);
+  check_cut(t, "naïve", 0, 0, "", 0);
+  check_cut(t, "€", 0, 2, "", 0);
+  check_cut(t, "naïve", TOKENIZER_LEFT, 99, "n|a|\xC3|\xAF|v|e", 0);
+  check_cut(t, "naïve", TOKENIZER_LEFT, 3, "v|e", 4);
+  check_cut(t, "naïve", TOKENIZER_LEFT, 4, "\xC3|\xAF|v|e", 2);
+  check_cut(t, "naïve", TOKENIZER_LEFT, 0, "", 6);
+  check_cut(t, "abc<x> ab", 0, 2, "abc|<x>", 6);
+  check_cut(t, "abc<x> ab", TOKENIZER_LEFT, 2, " |ab", 6);
+  check_cut(t, "", 0, 0, "", 0);
+  tokenizer_free(t);
+}
+
 static void added_tokens_and_their_flags(void) {
   struct tokenizer *t;
   struct err err = {0};
@@ -328,6 +366,7 @@ int main(void) {
   TEST(hostile_files_are_refused_by_name);
   TEST(other_kinds_are_refused_by_name);
   TEST(every_cut_of_a_file_is_refused);
+  TEST(cuts_part_no_character_and_no_token);
   TEST(added_tokens_and_their_flags);
   TEST(missing_bytes_are_dropped_or_unknown);
   TEST(any_bytes_survive_and_spans_cover_them);
