@@ -255,40 +255,24 @@ static void run_literal(const struct step *step, struct step_io *io) {
   step_keep(io, from, io->n - from);
 }
 
-/* The next match at or after *at that is not an empty one right behind the one before. */
-static int next_match(const struct step *step, const struct step_io *io, size_t *at, size_t last,
-                      bool *found, size_t *from, size_t *to, struct err *err) {
-  uint32_t r;
-  for (size_t used; *at <= io->n; *at += used) {
-    int rc = pattern_find(step->pattern, io->s, io->n, *at, found, from, to, err);
-    if (rc || !*found) return rc;
-    if (*from < *to || *to != last) return 0;
-    if (*to == io->n) break;
-    *at = *to;
-    char_at(io, *at, &used, &r);
-  }
-  *found = false;
-  return 0;
-}
-
 static int run_pattern(const struct step *step, struct step_io *io, struct err *err) {
-  size_t copied = 0, at = 0, last = SIZE_MAX, from = 0, to = 0, polled = 0;
+  struct matches m = {0};
+  size_t copied = 0, from = 0, to = 0, polled = 0;
   bool found = false;
   if (!io->n) return 0;
-  for (;;) {
-    int rc = next_match(step, io, &at, last, &found, &from, &to, err);
-    if (rc) return rc;
-    if (!found) break;
+  int rc = matches_begin(&m, step->pattern, io->s, io->n, err);
+  while (!rc && !(rc = matches_next(&m, &found, &from, &to, err)) && found) {
     step_keep(io, copied, from - copied);
     put_content(step, io, to);
-    copied = at = last = to;
-    if (at - polled > TOKENIZER_POLL) {
-      if ((rc = cancel_check(err))) return rc;
-      polled = at;
+    copied = to;
+    if (copied - polled > TOKENIZER_POLL) {
+      rc = cancel_check(err);
+      polled = copied;
     }
   }
-  step_keep(io, copied, io->n - copied);
-  return 0;
+  if (!rc) step_keep(io, copied, io->n - copied);
+  matches_clear(&m);
+  return rc;
 }
 
 /* ---- the chain ---- */

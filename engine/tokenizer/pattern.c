@@ -36,6 +36,7 @@ struct pattern {
   struct buf literal; /* of pattern_literal; then there is no code */
   pcre2_code *code;
   pcre2_match_context *limits;
+  bool jit;              /* it is machine code */
   bool wide;             /* kinds are written as UTF-8 */
   uint32_t bad;          /* the kind of a malformed byte */
   uint16_t *kinds;       /* blocks of 256 */
@@ -255,7 +256,7 @@ static int compile(struct pattern *p, const struct buf *text, struct err *err) {
       rc = err_set(err, ERR_LIMIT, "regular expression: %s", why);
     goto done;
   }
-  pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE); /* where it cannot, it is interpreted */
+  p->jit = !pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE); /* else it is interpreted */
 done:
   pcre2_compile_context_free(context);
   pcre2_general_context_free(memory);
@@ -402,9 +403,10 @@ static int search(struct matches *m, bool *found, size_t *from, size_t *to, stru
     return 0;
   }
   PCRE2_SPTR text = (PCRE2_SPTR)(m->kinds.data ? m->kinds.data : "");
-  int code =
-      pcre2_match(m->p->code, text, m->kinds.len, m->at, PCRE2_NO_UTF_CHECK, m->data, m->p->limits);
-  if (code == PCRE2_ERROR_JIT_STACKLIMIT)
+  int code = PCRE2_ERROR_JIT_STACKLIMIT;
+  if (m->p->jit)
+    code = pcre2_jit_match(m->p->code, text, m->kinds.len, m->at, 0, m->data, m->p->limits);
+  if (code == PCRE2_ERROR_JIT_STACKLIMIT) /* too deep for it: the interpreter's memory is its own */
     code = pcre2_match(m->p->code, text, m->kinds.len, m->at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
                        m->data, m->p->limits);
   *found = code >= 0;
