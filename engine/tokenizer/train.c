@@ -11,8 +11,8 @@
  * A long text is cut into slices where a line ends behind an ASCII letter: there every known
  * pattern begins a word, and NFC changes nothing across it. Texts of unknown patterns are not cut.
  *
- * Memory, when bounded: the tables share it while counting; then half of it bounds the symbols, and
- * half the lists of places.
+ * Memory, when bounded: the tables share it while counting; then three quarters of it bound the
+ * symbols, and the rest the lists of places.
  */
 #include <string.h>
 
@@ -23,7 +23,6 @@
 #define BYTES     256
 #define BATCH     ((size_t)4 << 20) /* bytes gathered for each thread */
 #define SLICE     ((size_t)256 << 10)
-#define ENDS      512
 #define LEAST_MEM ((size_t)1 << 18) /* of one table, less would only make many runs */
 
 struct slice {
@@ -198,10 +197,10 @@ static int count_slice(const struct tokenizer *cutter, struct counter *c, const 
   size_t begin = 0, at = 0, poll = 0;
   (void)cutter;
   while (at < n && !c->rc) {
-    uint32_t ends[ENDS];
-    size_t count = scan_words(SCAN_GPT2, s, n, &at, ends, ENDS);
-    for (size_t i = 0; i < count && !c->rc; begin = ends[i++])
-      c->rc = words_add(&c->words, s + begin, ends[i] - begin, &c->err);
+    uint32_t ends[TRAIN_BATCH];
+    size_t count = scan_words(SCAN_GPT2, s, n, &at, ends, TRAIN_BATCH);
+    c->rc = words_add(&c->words, s, begin, ends, count, &c->err);
+    begin = at;
     if (at >= poll && !c->rc) {
       c->rc = cancel_check(&c->err);
       poll = at + TOKENIZER_POLL;
@@ -337,7 +336,7 @@ static int make_symbols(struct tokenizer_train *tr, struct train_symbols *s, str
   for (size_t i = 0; i < tr->counter_count; i++)
     tr->facts.words += tr->counters[i].words.occurrences;
   int rc = runs_reduce(&tr->runs, err);
-  if (!rc) rc = pass_over(tr, &(struct pass){s, NULL, memory / 2}, err);
+  if (!rc) rc = pass_over(tr, &(struct pass){s, NULL, memory - memory / 4}, err);
   if (!rc && memory && tables_bytes(tr) + symbols_bytes(s) > memory) rc = write_tables(tr, err);
   if (!rc) rc = pass_over(tr, &(struct pass){s, tr->id_of, 0}, err);
   clear_counters(tr);
@@ -359,7 +358,7 @@ int tokenizer_train_finish(struct tokenizer_train *tr, struct tokenizer **out,
   int rc = flush(tr, err);
   buf_clear(&tr->batch);
   if (!rc) rc = make_symbols(tr, &symbols, err);
-  if (!rc) rc = train_merge(&tr->model, &symbols, &tr->options, tr->options.memory / 2, err);
+  if (!rc) rc = train_merge(&tr->model, &symbols, &tr->options, tr->options.memory / 4, err);
   symbols_clear(&symbols);
   if (!rc) rc = load_model(tr, out, err);
   tr->facts.merges = tr->model.merge_count;

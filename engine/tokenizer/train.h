@@ -48,8 +48,11 @@ struct train_words {
 int words_init(struct train_words *w, size_t limit, struct train_runs *runs, struct err *err);
 void words_clear(struct train_words *w);
 void words_reset(struct train_words *w); /* empties, keeps the memory */
-/* ERR_IO and such when a run had to be written and could not be. */
-int words_add(struct train_words *w, const char *s, size_t n, struct err *err);
+/* The words of s that end at ends[0, count), count ≤ TRAIN_BATCH, the first of which begins at
+ * `begin`. ERR_IO and such when a run had to be written and could not be. */
+#define TRAIN_BATCH 256
+int words_add(struct train_words *w, const char *s, size_t begin, const uint32_t *ends,
+              size_t count, struct err *err);
 int words_sort(struct train_words *w, struct err *err);
 size_t words_bytes(const struct train_words *w);
 uint64_t word_hash(const char *s, size_t n);

@@ -184,7 +184,7 @@ static int make_lists(struct merging *m, size_t places, struct err *err) {
     if (rc) return rc;
   }
   m->noted = places;
-  m->note_limit = places * 2 > m->note_room * 2 ? places * 2 : m->note_room * 2;
+  m->note_limit = places > m->note_room ? places * 2 : m->note_room * 2;
   return 0;
 }
 
@@ -443,7 +443,7 @@ static int init(struct merging *m, size_t memory, struct err *err) {
   if (m->least > INT64_MAX) m->least = INT64_MAX;
   m->floor = m->least;
   m->longest = m->options->max_token_length ? m->options->max_token_length : UINT64_MAX;
-  m->note_room = (memory ? memory : SIZE_MAX) / sizeof *m->pool / 4;
+  m->note_room = (memory ? memory : SIZE_MAX) / sizeof *m->pool / 2;
   m->sums = mem_array(SUMS, sizeof *m->sums);
   m->len = mem_array(ids, sizeof *m->len);
   if (!m->sums || !m->len) return err_nomem(err, SUMS * sizeof *m->sums, "pairs");

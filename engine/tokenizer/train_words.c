@@ -139,18 +139,40 @@ static int add_new(struct train_words *w, const char *s, size_t n, uint64_t hash
   return 0;
 }
 
-int words_add(struct train_words *w, const char *s, size_t n, struct err *err) {
-  uint64_t hash = word_hash(s, n);
+static bool same(const char *a, const char *b, size_t n) {
+  if (n > 16) return !memcmp(a, b, n);
+  if (n >= 8) return load(a, 8) == load(b, 8) && load(a + n - 8, 8) == load(b + n - 8, 8);
+  if (n >= 4) return load(a, 4) == load(b, 4) && load(a + n - 4, 4) == load(b + n - 4, 4);
+  for (size_t i = 0; i < n; i++)
+    if (a[i] != b[i]) return false;
+  return true;
+}
+
+static int add(struct train_words *w, const char *s, size_t n, uint64_t hash, struct err *err) {
   size_t mask = w->slot_count - 1;
-  w->occurrences++;
   for (size_t i = (size_t)(hash >> w->shift); w->slots[i].index; i = (i + 1) & mask) {
     if (w->slots[i].tag != (uint32_t)hash) continue;
     struct train_word *word = &w->list[w->slots[i].index - 1];
-    if (word->len != n || memcmp(w->text.data + word->at, s, n)) continue;
+    if (word->len != n || !same(w->text.data + word->at, s, n)) continue;
     word->count++;
     return 0;
   }
   return add_new(w, s, n, hash, err);
+}
+
+int words_add(struct train_words *w, const char *s, size_t begin, const uint32_t *ends,
+              size_t count, struct err *err) {
+  uint64_t hashes[TRAIN_BATCH];
+  size_t at = begin;
+  int rc = 0;
+  for (size_t i = 0; i < count; at = ends[i++]) {
+    hashes[i] = word_hash(s + at, ends[i] - at);
+    __builtin_prefetch(&w->slots[hashes[i] >> w->shift]);
+  }
+  for (size_t i = 0; i < count && !rc; begin = ends[i++])
+    rc = add(w, s + begin, ends[i] - begin, hashes[i], err);
+  w->occurrences += count;
+  return rc;
 }
 
 static bool before(const struct train_words *w, const struct train_word *a,

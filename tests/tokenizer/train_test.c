@@ -105,7 +105,7 @@ static void many_runs(void) {
     counts[n]++;
     int len = snprintf(word, sizeof word, n % 3 ? "%llu" : "a long word with a number: %llu",
                        (unsigned long long)n);
-    rc = words_add(&words, word, (size_t)len, &err);
+    rc = words_add(&words, word, 0, (const uint32_t[]){(uint32_t)len}, 1, &err);
   }
   CHECK_INT(rc, 0);
   CHECK(atomic_load(&runs.made) > TRAIN_RUNS);
