@@ -146,6 +146,19 @@ bench { name = "bpe", title = "BPE encode, 1 thread", unit = "MB/s", peers = { "
     return { amount = c.bytes / MB, run = run, ask = { tokenizer = path, text = c.path }, note = note }
   end }
 
+bench { name = "bpe-train", title = "BPE training, 8,192 entries, 1 thread", unit = "MB/s", peers = { "tokenizers" }, same = equal,
+  prepare = function()
+    local docs = { table.unpack(corpus().docs, 1, 1000) }
+    local path = put("train.txt", table.concat(docs, "\x1e"))
+    local function run()
+      worker.set_threads(1)
+      local tok = assert(tokenizer.train { texts = docs, vocab_size = 8192, special = { "<|endoftext|>" } })
+      worker.set_threads(worker.processors())
+      return function() return hash.sha256(table.concat(tok:merges(), "\n")) end
+    end
+    return { amount = total_bytes(docs) / MB, run = run, ask = { text = path, vocab_size = 8192 } }
+  end }
+
 bench { name = "chunk", title = "recursive chunking 1000/200", unit = "MB/s", peers = { "langchain-text-splitters" },
   prepare = function()
     local c = corpus()

@@ -79,6 +79,24 @@ def byte_characters():
     return {**{b: chr(b) for b in plain}, **{b: chr(256 + i) for i, b in enumerate(rest)}}
 
 
+@peer("bpe-train", "tokenizers")
+def hf_trainer(q):
+    import hashlib
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    docs = documents(q["text"])
+
+    def run():
+        tok = Tokenizer(models.BPE())
+        tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tok.train_from_iterator(docs, trainers.BpeTrainer(
+            vocab_size=q["vocab_size"], special_tokens=["<|endoftext|>"], show_progress=False,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+        yield
+        merges = json.loads(tok.to_str())["model"]["merges"]
+        yield hashlib.sha256("\n".join(" ".join(m) for m in merges).encode()).hexdigest()
+    return run
+
+
 # ---- chunking ----
 
 @peer("chunk", "langchain-text-splitters")
