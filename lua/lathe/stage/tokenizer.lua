@@ -132,6 +132,7 @@ local function configuration(tok, options, t, role)
     bos_token = role.bos or json.null, eos_token = role.eos, pad_token = role.pad, unk_token = json.null,
     model_max_length = options.max_length,
     clean_up_tokenization_spaces = false,
+    model_input_names = json.array { "input_ids", "attention_mask" }, -- no token_type_ids, which our models do not take
     chat_template = t.chat_template,
     add_bos_token = options.add_bos, add_eos_token = options.add_eos,
   }, { bos_token = role.bos, eos_token = role.eos, pad_token = role.pad, additional_special_tokens = json.array(others) }
