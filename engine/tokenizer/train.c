@@ -32,6 +32,7 @@ struct slice {
 
 struct counter { /* of one task */
   struct train_words words;
+  struct train_scratch scratch;
   struct err err;
   int rc;
 };
@@ -43,10 +44,10 @@ struct tokenizer_train {
   struct tokenizer_train_facts facts;
   struct train_model model;
   uint32_t id_of[BYTES];
-  struct tokenizer *cutter; /* the tokenizer without merges */
+  struct train_cutter *cutter;
   struct train_runs runs;
   struct counter *counters;
-  size_t counter_count;
+  size_t counter_count, counter_cap;
   struct buf batch;
   struct slice *slices;
   size_t slice_count, slice_cap;
@@ -84,7 +85,17 @@ static int add_bytes(struct tokenizer_train *tr, struct err *err) {
   return rc;
 }
 
-static int load_model(struct tokenizer_train *tr, struct tokenizer **out, struct err *err) {
+/* Without merges the cutter, with them the result. */
+static int make_cutter(struct tokenizer_train *tr, struct err *err) {
+  struct buf json;
+  buf_init(&json);
+  int rc = train_json(&tr->options, &tr->model, &json, err);
+  if (!rc) rc = cutter_new(&tr->cutter, &tr->options, &json, err);
+  buf_clear(&json);
+  return rc;
+}
+
+static int make_tokenizer(struct tokenizer_train *tr, struct tokenizer **out, struct err *err) {
   struct buf json;
   buf_init(&json);
   int rc = train_json(&tr->options, &tr->model, &json, err);
@@ -145,6 +156,7 @@ static int make_counters(struct tokenizer_train *tr, struct err *err) {
   tr->counters = mem_zeros(count, sizeof *tr->counters);
   if (!tr->counters) return err_nomem(err, count * sizeof *tr->counters, "training");
   int rc = 0;
+  tr->counter_cap = count;
   while (tr->counter_count < count && !rc)
     rc = words_init(&tr->counters[tr->counter_count++].words, share, &tr->runs, err);
   return rc;
@@ -160,7 +172,7 @@ int tokenizer_train_new(struct tokenizer_train **out, const struct tokenizer_tra
   rc = keep_options(tr, options, err);
   if (!rc) rc = add_specials(tr, err);
   if (!rc) rc = add_bytes(tr, err);
-  if (!rc) rc = load_model(tr, &tr->cutter, err);
+  if (!rc) rc = make_cutter(tr, err);
   if (!rc) rc = runs_init(&tr->runs, options->scratch, err);
   if (!rc) rc = make_counters(tr, err);
   if (rc)
@@ -171,17 +183,20 @@ int tokenizer_train_new(struct tokenizer_train **out, const struct tokenizer_tra
 }
 
 static void clear_counters(struct tokenizer_train *tr) {
-  for (size_t i = 0; i < tr->counter_count; i++) words_clear(&tr->counters[i].words);
+  for (size_t i = 0; i < tr->counter_cap; i++) {
+    words_clear(&tr->counters[i].words);
+    cut_scratch_clear(&tr->counters[i].scratch);
+  }
   mem_free(tr->counters);
   tr->counters = NULL;
-  tr->counter_count = 0;
+  tr->counter_count = tr->counter_cap = 0;
 }
 
 void tokenizer_train_free(struct tokenizer_train *tr) {
   if (!tr) return;
   clear_counters(tr);
   runs_clear(&tr->runs);
-  tokenizer_free(tr->cutter);
+  cutter_free(tr->cutter);
   vocab_clear(&tr->model.vocab);
   mem_free(tr->model.merges);
   buf_clear(&tr->batch);
@@ -193,22 +208,6 @@ void tokenizer_train_free(struct tokenizer_train *tr) {
 
 /* ---- counting ---- */
 
-static int count_slice(const struct tokenizer *cutter, struct counter *c, const char *s, size_t n) {
-  size_t begin = 0, at = 0, poll = 0;
-  (void)cutter;
-  while (at < n && !c->rc) {
-    uint32_t ends[TRAIN_BATCH];
-    size_t count = scan_words(SCAN_GPT2, s, n, &at, ends, TRAIN_BATCH);
-    c->rc = words_add(&c->words, s, begin, ends, count, &c->err);
-    begin = at;
-    if (at >= poll && !c->rc) {
-      c->rc = cancel_check(&c->err);
-      poll = at + TOKENIZER_POLL;
-    }
-  }
-  return c->rc;
-}
-
 static void count_slices(void *arg, size_t index) {
   struct tokenizer_train *tr = arg;
   struct counter *c = &tr->counters[index];
@@ -216,7 +215,7 @@ static void count_slices(void *arg, size_t index) {
   while (!c->rc && (i = atomic_fetch_add(&tr->next, 1)) < tr->slice_count) {
     const struct slice *slice = &tr->slices[i];
     const char *s = slice->s ? slice->s : tr->batch.data + slice->at;
-    count_slice(tr->cutter, c, s, slice->n);
+    c->rc = cutter_count(tr->cutter, &c->scratch, s, slice->n, &c->words, &c->err);
   }
 }
 
@@ -231,23 +230,6 @@ static int flush(struct tokenizer_train *tr, struct err *err) {
     return tr->counters[i].rc;
   }
   return rc ? cancel_check(err) : 0;
-}
-
-static bool letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/* Where the slice that begins at `at` ends: at a certain beginning of a word, or at the end. */
-static size_t slice_end(const char *s, size_t n, size_t at) {
-  size_t from = at + SLICE;
-  while (from < n) {
-    const char *line = memchr(s + from, '\n', n - from);
-    if (!line) return n;
-    from = (size_t)(line - s);
-    if (letter(s[from - 1])) return from;
-    from++;
-  }
-  return n;
 }
 
 static int add_slice(struct tokenizer_train *tr, struct slice slice, struct err *err) {
@@ -271,7 +253,7 @@ static int add_shared(struct tokenizer_train *tr, const char *text, size_t n, st
   if (!here) buf_add(&tr->batch, text, n);
   if (!rc) rc = buf_check(&tr->batch, "training", err);
   for (size_t at = 0, end; at < n && !rc; at = end) {
-    end = slice_end(text, n, at);
+    end = at + cutter_slice(tr->cutter, text + at, n - at, SLICE);
     rc = add_slice(tr, (struct slice){here ? text + at : NULL, base + at, end - at}, err);
   }
   return rc || !here ? rc : flush(tr, err);
@@ -283,9 +265,8 @@ int tokenizer_train_add(struct tokenizer_train *tr, const char *text, size_t n, 
   tr->facts.texts++;
   tr->facts.bytes += n;
   if (tr->counter_count > 1) return add_shared(tr, text, n, err);
-  int rc = count_slice(tr->cutter, &tr->counters[0], text, n);
-  if (rc && err) *err = tr->counters[0].err;
-  return rc;
+  struct counter *c = &tr->counters[0];
+  return cutter_count(tr->cutter, &c->scratch, text, n, &c->words, err);
 }
 
 /* ---- from words to symbols ---- */
@@ -360,7 +341,7 @@ int tokenizer_train_finish(struct tokenizer_train *tr, struct tokenizer **out,
   if (!rc) rc = make_symbols(tr, &symbols, err);
   if (!rc) rc = train_merge(&tr->model, &symbols, &tr->options, tr->options.memory / 4, err);
   symbols_clear(&symbols);
-  if (!rc) rc = load_model(tr, out, err);
+  if (!rc) rc = make_tokenizer(tr, out, err);
   tr->facts.merges = tr->model.merge_count;
   if (!rc && facts) *facts = tr->facts;
   return rc;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of training share; nobody else includes this.
  *
- *   texts ─ words_add ─► tables of words, one a thread          train_words.c
+ *   texts ─ cutter ─► words                                     train_cut.c
+ *               ▼
+ *           tables of words, one a thread                       train_words.c
  *               │ full: sorted, written                         train_runs.c
  *               ▼
  *           runs on disk ─┬─ merge_next ─► word, count          train_runs.c   each word once
@@ -56,6 +58,27 @@ int words_add(struct train_words *w, const char *s, size_t begin, const uint32_t
 int words_sort(struct train_words *w, struct err *err);
 size_t words_bytes(const struct train_words *w);
 uint64_t word_hash(const char *s, size_t n);
+
+/* ---- train_cut.c ---- texts into words */
+
+struct train_cutter;
+struct train_scratch { /* of one thread; {0} to begin with */
+  struct aligned normal;
+  struct pieces words, spare;
+};
+/* The regular expression that options->pattern stands for; NULL: the one inside ByteLevel. */
+const char *cutter_pattern(const struct tokenizer_train_options *options);
+/* json: the tokenizer.json without merges. To be freed after a failure too. */
+int cutter_new(struct train_cutter **out, const struct tokenizer_train_options *options,
+               const struct buf *json, struct err *err);
+void cutter_free(struct train_cutter *c);
+void cut_scratch_clear(struct train_scratch *s);
+/* Counts the words of a text. */
+int cutter_count(const struct train_cutter *c, struct train_scratch *own, const char *s, size_t n,
+                 struct train_words *words, struct err *err);
+/* How much of the text may be cut off so that its words and those of the rest are the words of the
+ * whole: n, or not less than `least` ≥ 1. */
+size_t cutter_slice(const struct train_cutter *c, const char *s, size_t n, size_t least);
 
 /* ---- train_runs.c ---- sorted words on disk, and the union of runs and tables */
 

@@ -5,38 +5,12 @@
  *   any other        pre_tokenizer: Sequence [ Split(the pattern, Isolated), ByteLevel ]
  *   bos, eos         post_processor: Sequence [ ByteLevel, TemplateProcessing ], else ByteLevel
  *
- * The same text without merges is what training cuts its words with: it is loaded as any file, so
- * the words that are counted are those that encoding will see. One token, one merge a line.
+ * The same text without merges is what training cuts its words by, so the words that are counted
+ * are those that encoding will see. One token, one merge a line.
  */
 #include <string.h>
 
 #include "tokenizer/train.h"
-
-/* The patterns as their models publish them; the reference's regular expressions. */
-#define LETTERS_END "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define SUFFIX      "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define UPPER       "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
-#define LOWER       "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
-#define BEFORE      "[^\\r\\n\\p{L}\\p{N}]?"
-#define OTHERS      "| ?[^\\s\\p{L}\\p{N}]+"
-
-static const struct {
-  const char *name, *pattern;
-} known[] = {
-    {"gpt2", NULL},
-    {"cl100k", SUFFIX "|" BEFORE "\\p{L}+|\\p{N}{1,3}" OTHERS "[\\r\\n]*" LETTERS_END},
-    {"llama3", SUFFIX "|" BEFORE "\\p{L}+|\\p{N}{1,3}" OTHERS "[\\r\\n]*" LETTERS_END},
-    {"qwen2", SUFFIX "|" BEFORE "\\p{L}+|\\p{N}" OTHERS "[\\r\\n]*" LETTERS_END},
-    {"o200k", BEFORE UPPER "*" LOWER "+" SUFFIX "?|" BEFORE UPPER "+" LOWER "*" SUFFIX
-                           "?|\\p{N}{1,3}" OTHERS "[\\r\\n/]*" LETTERS_END},
-};
-
-static const char *pattern_of(const struct tokenizer_train_options *o) {
-  if (!o->pattern) return NULL;
-  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-    if (!strcmp(known[i].name, o->pattern)) return known[i].pattern;
-  return o->pattern;
-}
 
 static void put_byte_level(struct buf *out, bool regex) {
   buf_addf(out,
@@ -163,7 +137,7 @@ int train_json(const struct tokenizer_train_options *o, const struct train_model
   put_added(o, &m->vocab, out);
   buf_adds(out, o->normalizer ? "  \"normalizer\": {\"type\": \"NFC\"},\n"
                               : "  \"normalizer\": null,\n");
-  put_pre_tokenizer(pattern_of(o), out);
+  put_pre_tokenizer(cutter_pattern(o), out);
   put_post_processor(o, &m->vocab, out);
   put_model(m, out);
   return buf_check(out, "tokenizer.json", err);
