@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "tokenizer/parts.h"
+#include "tokenizer/normal.h"
 
 void aligned_clear(struct aligned *a) {
   buf_clear(&a->text);
@@ -45,6 +45,10 @@ static bool room(struct aligned *a, size_t n) {
   }
   a->cap = cap;
   return true;
+}
+
+bool aligned_room(struct aligned *a, size_t n) {
+  return (!a->track || room(a, n)) && !buf_reserve(&a->text, n);
 }
 
 void aligned_add(struct aligned *a, const char *s, size_t n, uint32_t start, uint32_t end) {

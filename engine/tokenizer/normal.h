@@ -56,6 +56,10 @@ uint32_t normal_lower(uint32_t c);               /* of one that has NORMAL_LOWER
 #define HANGUL_V     0x1161u
 #define HANGUL_T     0x11A7u
 
+/* ---- aligned.c ---- memory for n more bytes (and their positions when track) */
+
+bool aligned_room(struct aligned *a, size_t n);
+
 /* ---- normal_step.c ---- writing one step's text */
 
 /* The text that a step reads: what the step before it wrote, or the source itself (start NULL). */

@@ -189,38 +189,32 @@ static void put_content(const struct step *step, struct step_io *io, size_t to) 
   step_put(io, step->content, step->content_n, to ? step_back(io->s, 0, to) : 0, to);
 }
 
-#ifdef __SSE2__
-/* How often the byte in all of `find` stands in s. */
-static size_t count_byte(const char *s, size_t n, __m128i find) {
+static size_t count_byte(const char *s, size_t n, char byte) {
   size_t count = 0, at = 0;
-  __m128i sum = _mm_setzero_si128();
-  for (; n - at >= 16; at += 16) { /* of 16 results, 0 or −1 each, the two sums */
+#ifdef __SSE2__
+  __m128i sum = _mm_setzero_si128(), find = _mm_set1_epi8(byte);
+  for (; n - at >= 16; at += 16) { /* of 16 results, 0 or 1 each, the two sums */
     __m128i hit = _mm_cmpeq_epi8(_mm_loadu_si128((const void *)(s + at)), find);
     hit = _mm_sub_epi8(_mm_setzero_si128(), hit);
     sum = _mm_add_epi64(sum, _mm_sad_epu8(hit, _mm_setzero_si128()));
   }
-  for (; at < n; at++) count += s[at] == (char)_mm_cvtsi128_si32(find);
-  return count + (size_t)_mm_cvtsi128_si64(sum) +
-         (size_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(sum, sum));
-}
+  count = (size_t)_mm_cvtsi128_si64(sum) + (size_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(sum, sum));
 #endif
+  for (; at < n; at++) count += s[at] == byte;
+  return count;
+}
 
-/* One byte replaced by a few, which is how spaces become "▁": sixteen bytes are stored at a time,
- * and what was stored too much is overwritten. Positions are not kept. Returns how far it came. */
-static size_t run_byte(const struct step *step, struct step_io *io) {
+enum { WIDE = 16, CONTENT_SMALL = 8 };
+
+/* The text of run_byte; what is stored too much is overwritten. *at: how far it came. */
+static char *put_wide(const struct step *step, const struct step_io *io, char *to, size_t *at) {
 #ifdef __SSE2__
-  enum { WIDE = 16 };
-  struct buf *out = &io->out->text;
   const __m128i find = _mm_set1_epi8(step->find[0]);
   const size_t put = step->content_n;
-  char content[8] = {0};
-  size_t at = 0;
-  if (step->find_n != 1 || put > sizeof content || io->out->track) return 0;
-  if (buf_reserve(out, io->n + count_byte(io->s, io->n, find) * put + 2 * WIDE)) return 0;
+  char content[CONTENT_SMALL] = {0};
   if (put) memcpy(content, step->content, put);
-  char *to = out->data + out->len;
-  for (; io->n - at >= 2 * WIDE; at += WIDE) {
-    const char *s = io->s + at;
+  for (; io->n - *at >= 2 * WIDE; *at += WIDE) {
+    const char *s = io->s + *at;
     __m128i v = _mm_loadu_si128((const void *)s);
     unsigned mask = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, find)), done = 0;
     for (; mask; mask &= mask - 1) {
@@ -233,19 +227,46 @@ static size_t run_byte(const struct step *step, struct step_io *io) {
     _mm_storeu_si128((void *)to, _mm_loadu_si128((const void *)(s + done)));
     to += WIDE - done;
   }
-  out->len = (size_t)(to - out->data);
-  *to = 0;
-  return at;
-#else
-  (void)step;
-  (void)io;
-  return 0;
 #endif
+  for (; *at < io->n; ++*at) {
+    size_t n = io->s[*at] == step->find[0] ? step->content_n : 1;
+    memcpy(to, io->s[*at] == step->find[0] ? step->content : io->s + *at, n);
+    to += n;
+  }
+  return to;
+}
+
+/* The positions of run_byte. */
+static void put_positions(const struct step *step, struct step_io *io) {
+  uint32_t *start = io->out->start + io->out->text.len, *end = io->out->end + io->out->text.len;
+  for (size_t i = 0; i < io->n; i++) {
+    uint32_t from = io->start ? io->start[i] : (uint32_t)i;
+    uint32_t to = io->start ? io->end[i] : (uint32_t)i + 1;
+    for (size_t n = io->s[i] == step->find[0] ? step->content_n : 1; n; n--) {
+      *start++ = from;
+      *end++ = to;
+    }
+  }
+}
+
+/* One byte replaced by a few, which is how spaces become "▁": sixteen bytes are stored at a time.
+ * False: this is no such step. */
+static bool run_byte(const struct step *step, struct step_io *io) {
+  struct buf *out = &io->out->text;
+  size_t at = 0;
+  if (step->find_n != 1 || step->content_n > CONTENT_SMALL) return false;
+  size_t hits = count_byte(io->s, io->n, step->find[0]);
+  if (!aligned_room(io->out, io->n + hits * step->content_n + 2 * WIDE)) return true;
+  if (io->out->track) put_positions(step, io);
+  out->len = (size_t)(put_wide(step, io, out->data + out->len, &at) - out->data);
+  out->data[out->len] = 0;
+  return true;
 }
 
 static void run_literal(const struct step *step, struct step_io *io) {
-  size_t from = run_byte(step, io);
+  size_t from = 0;
   const char *hit;
+  if (run_byte(step, io)) return;
   while (from < io->n && (hit = memmem(io->s + from, io->n - from, step->find, step->find_n))) {
     size_t at = (size_t)(hit - io->s), to = at + step->find_n;
     step_keep(io, from, at - from);
@@ -484,7 +505,7 @@ static int load_replace(struct loading *l, json_id v) {
 }
 
 static int load_bert(struct loading *l, json_id v) {
-  bool clean, cjk, lower, accents;
+  bool clean = false, cjk = false, lower = false, accents;
   json_id strip = json_get(l->j, v, "strip_accents");
   int rc = load_flag(l, v, "BertNormalizer", "clean_text", &clean);
   if (!rc) rc = load_flag(l, v, "BertNormalizer", "handle_chinese_chars", &cjk);
