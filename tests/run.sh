@@ -7,6 +7,7 @@ set -u
 build=$1; shift
 [ $# -gt 0 ] || set -- tests
 cd "$(dirname "$0")/.." || exit 2
+export LATHE_CACHE=off # tests leave nothing behind
 export LATHE_BUILD="$build" LATHE_CONFORMANCE="${LATHE_CONFORMANCE:-../shared/conformance}"
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0:allocator_may_return_null=1}"
 export TSAN_OPTIONS="${TSAN_OPTIONS:-allocator_may_return_null=1:halt_on_error=0:suppressions=$PWD/tests/support/tsan.supp}"

@@ -3,6 +3,7 @@
 -- tiktoken: the bytes tell), ranks.tiktoken, model.gguf. Everything becomes a tokenizer.json on the way, so
 -- what was read can be saved as one.
 
+local cache = require "lathe.tokenizer_cache"
 local config = require "lathe.config"
 local file = require "engine.file"
 local files = require "engine.tokenizer_files"
@@ -105,18 +106,8 @@ local function check(options)
   return checked or error(message, 3)
 end
 
---- The text of a tokenizer.json for any tokenizer file.
--- @param path string: a folder, tokenizer.json, tokenizer.model, a .tiktoken or a .gguf file
--- @param options table: optional { encoding, pattern, special }, for rank files, which do not say how text
--- is cut: encoding = "cl100k_base" … (needed only where the ranks are not a published encoding's),
--- pattern = a regular expression, special = { content = id }
--- @return string: the JSON
--- @return string: what it was: "json", "tiktoken", "sentencepiece" or "gguf"
--- @return table|nil: of a GGUF file, what it says besides: see lathe.gguf_tokenizer.json
--- @error not_found, format, unsupported, limit, misuse (the encoding must be named)
--- @example require("lathe.tokenizers").json "Llama-3/original/tokenizer.model"
-function M.json(path, options)
-  options = check(options)
+-- Where a tokenizer is and what it is: { path, kind, folder }, folder only when one was named.
+local function find(path)
   local info, message, code = file.stat(path)
   if not info then return nil, message or path .. ": no such file", code or "not_found" end
   local folder = info.type == "folder" and path or nil
@@ -130,10 +121,33 @@ function M.json(path, options)
   if not head then return nil, message, code end
   local kind = files.kind(head)
   if not READ[kind] then return nil, path .. ": is no tokenizer that we know", "format" end
+  return { path = path, kind = kind, folder = folder }
+end
+
+--- The text of a tokenizer.json for any tokenizer file.
+-- @param path string: a folder, tokenizer.json, tokenizer.model, a .tiktoken or a .gguf file
+-- @param options table: optional { encoding, pattern, special }, for rank files, which do not say how text
+-- is cut: encoding = "cl100k_base" … (needed only where the ranks are not a published encoding's),
+-- pattern = a regular expression, special = { content = id }
+-- @return string: the JSON
+-- @return string: what it was: "json", "tiktoken", "sentencepiece" or "gguf"
+-- @return table|nil: of a GGUF file, what it says besides: see lathe.gguf_tokenizer.json
+-- @error not_found, format, unsupported, limit, misuse (the encoding must be named)
+-- @example require("lathe.tokenizers").json "Llama-3/original/tokenizer.model"
+function M.json(path, options)
+  options = check(options)
+  local found, message, code = find(path)
+  if not found then return nil, message, code end
   local text
-  text, message, code = READ[kind](path, options, folder)
-  if not text then return nil, path .. ": " .. message, code end
-  return text, kind, kind == "gguf" and message or nil
+  text, message, code = READ[found.kind](found.path, options, found.folder)
+  if not text then return nil, found.path .. ": " .. message, code end
+  return text, found.kind, found.kind == "gguf" and message or nil
+end
+
+-- Of the kinds that are one file made with nothing but a name. A GGUF file is too large to be hashed, a
+-- SentencePiece model has files beside it.
+local function cacheable(found, options)
+  return found.kind == "json" or found.kind == "tiktoken" and not options.pattern and not options.special
 end
 
 --- A tokenizer from any tokenizer file; see lathe.tokenizers.json for the parameters.
@@ -143,12 +157,19 @@ end
 -- @error not_found, format, unsupported, limit, misuse
 -- @example require("lathe.tokenizers").load "models/llama-2/tokenizer.model"
 function M.load(path, options)
-  local text, message, code = M.json(path, options)
-  if not text then return nil, message, code end
-  local t
-  t, message, code = tokenizer.parse(text)
-  if not t then return nil, path .. ": " .. message, code end
-  return t
+  options = check(options)
+  local found, message, code = find(path)
+  if not found then return nil, message, code end
+  local function make()
+    local text, why, kind = M.json(path, options)
+    if not text then return nil, why, kind end
+    local t
+    t, why, kind = tokenizer.parse(text)
+    if not t then return nil, path .. ": " .. why, kind end
+    return t
+  end
+  if not cacheable(found, options) then return make() end
+  return cache.load(found.path, found.kind .. " " .. (options.encoding or ""), make)
 end
 
 return M
