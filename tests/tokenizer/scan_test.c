@@ -75,11 +75,11 @@ static void patterns_are_recognised(void) {
 
 /* Pieces that meet where the rules look. */
 static const char *const bits[] = {
-    "a",          "b",      "Z",      "Qx",     "s",      "'s",     "'ll",  "'RE",
-    "'",          "1",      "23",     " ",      " ",      "  ",     "\n",   "\r\n",
-    "\t",         "/",      ".",      "--",     "\u00E9", "\u017F", "_",    "!",
-    "\v",         "\u3000", "\u0301", "\u01C5", "\u02B0", "\xE4",   "\xFF", "\u4E2D",
-    "\U0001F600", "\x85",   "\u00A0", "\u0662", "the",    "    ",   "\n\n", "ve"};
+    "a",      "b",      "Z",      "Qx",     "s",      "'s",         "'ll",  "'RE",    "'",
+    "1",      "23",     " ",      " ",      "  ",     "\n",         "\r\n", "\t",     "/",
+    ".",      "--",     "\u00E9", "\u017F", "_",      "!",          "\v",   "\u3000", "\u0301",
+    "\u01C5", "\u02B0", "\xE4",   "\xFF",   "\u4E2D", "\U0001F600", "\x85", "\u00A0", "\u0662",
+    "the",    "    ",   "\n\n",   "ve",     "\u2581", "\u201C"};
 
 static size_t random_text(struct rng *r, char *out, size_t cap) {
   size_t n = 0, plain = rng_below(r, 4) ? 20 : 40, want = rng_below(r, cap - 8);
