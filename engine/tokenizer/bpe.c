@@ -470,15 +470,22 @@ static uint32_t word_whole(const struct tokenizer *t, const char *word, size_t n
   return vocab_find_model(&t->vocab, s, len);
 }
 
+uint32_t bpe_whole(const struct tokenizer *t, const char *word, size_t n, int kind) {
+  return t->bpe.ignore_merges && n ? word_whole(t, word, n, kind) : TOKENIZER_NONE;
+}
+
+int bpe_merged(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
+               int kind, struct tokens *out, bool spans, uint64_t at, struct err *err) {
+  const struct bpe *b = &t->bpe;
+  bool plain = kind == BPE_BYTES && n <= BPE_SHORT && b->complete && !b->prefix_len;
+  if (plain && !b->suffix_len) return word_of_bytes(b, word, n, out, spans, at, err);
+  return word_merge(t, w, word, n, kind, out, spans, at, err);
+}
+
 int bpe_word(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
              int kind, struct tokens *out, bool spans, uint64_t at, struct err *err) {
-  const struct bpe *b = &t->bpe;
-  uint32_t id = b->ignore_merges && n ? word_whole(t, word, n, kind) : TOKENIZER_NONE;
-  if (id == TOKENIZER_NONE) {
-    bool plain = kind == BPE_BYTES && n <= BPE_SHORT && b->complete && !b->prefix_len;
-    if (plain && !b->suffix_len) return word_of_bytes(b, word, n, out, spans, at, err);
-    return word_merge(t, w, word, n, kind, out, spans, at, err);
-  }
+  uint32_t id = bpe_whole(t, word, n, kind);
+  if (id == TOKENIZER_NONE) return bpe_merged(t, w, word, n, kind, out, spans, at, err);
   int rc = tokens_reserve(out, 1, spans, err);
   if (rc) return rc;
   if (spans) out->spans[out->count] = (struct token_span){at, at + n};

@@ -113,13 +113,6 @@ static int fast_piece(struct job *j, const char *s, size_t n, uint64_t base) {
                      j->counting ? &j->counted : NULL, j->err);
 }
 
-/* A normalizer that the fast way does itself also applies to the added tokens' contents, which then
- * cannot be found in the text as it is. */
-static bool may_be_fast(const struct tokenizer *t, const char *s, size_t n) {
-  return t->front.kind != FRONT_NONE && !(t->front.normalizes && t->added.normalized.any) &&
-         front_takes(t, s, n);
-}
-
 /* ---- the general way ---- */
 
 /* Spans of the tokens from `first` on, from bytes of `a` to bytes of the input. */
@@ -225,7 +218,7 @@ static int general(struct job *j, const char *s, size_t n, uint64_t base) {
 
 static int piece(struct job *j, const char *s, size_t n, uint64_t base) {
   if (!n) return 0;
-  if (may_be_fast(j->t, s, n)) return cut(j, &j->t->added.normalized, s, n, base, fast_piece);
+  if (front_takes(j->t, s, n)) return cut(j, &j->t->added.normalized, s, n, base, fast_piece);
   return general(j, s, n, base);
 }
 

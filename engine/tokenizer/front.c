@@ -231,10 +231,40 @@ int front_find(struct tokenizer *t, const struct json *j, json_id normalizer, js
 
 /* ---- taking it ---- */
 
+#define LOOKED_FOR 8 /* added tokens that are looked for in the raw text */
+
+/* The first of what lies between spaces, of either kind, in a token's content. */
+static const char *core_of(const char *s, size_t n, size_t *len) {
+  size_t from = 0, to;
+  while (from < n && (s[from] == ' ' || (n - from > 2 && !memcmp(s + from, MARK, 3))))
+    from += s[from] == ' ' ? 1 : 3;
+  for (to = from; to < n && s[to] != ' ' && !(n - to > 2 && !memcmp(s + to, MARK, 3));) to++;
+  *len = to - from;
+  return s + from;
+}
+
+static bool contains(const char *s, size_t n, const char *what, size_t len) {
+  for (const char *end = s + n; (s = memchr(s, *what, (size_t)(end - s))); s++)
+    if ((size_t)(end - s) >= len && !memcmp(s, what, len)) return true;
+  return false;
+}
+
+/* Whether the text surely has none of the added tokens that are looked for once it is normalized,
+ * "<s>" as "\u2581<s>": what is between spaces is not changed. */
+static bool lacks_normalized(const struct tokenizer *t, const char *s, size_t n) {
+  size_t looked = 0, len;
+  for (size_t i = 0; i < t->added.count && t->added.normalized.any; i++) {
+    const struct tokenizer_added *token = &t->added.list[i];
+    if (!token->normalized) continue;
+    const char *core = core_of(token->content, token->n, &len);
+    if (!len || ++looked > LOOKED_FOR || contains(s, n, core, len)) return false;
+  }
+  return true;
+}
+
 bool front_takes(const struct tokenizer *t, const char *s, size_t n) {
   if (t->front.kind == FRONT_NONE) return false;
-  if (t->front.normalizes) return !t->added.normalized.any;
-  return normalizer_keeps(t->normalizer, s, n);
+  return t->front.normalizes ? lacks_normalized(t, s, n) : normalizer_keeps(t->normalizer, s, n);
 }
 
 static int run(const struct words *j, const char *s, size_t n, uint64_t base) {
@@ -290,7 +320,8 @@ static int run_prefixed(const struct words *j, const char *s, size_t n, uint64_t
 
 /* Which lengths tell where tokens stand; NULL: none do, the model is asked. */
 static const uint32_t *lengths(const struct tokenizer *t, const char *s, size_t n) {
-  if (t->front.kind == FRONT_SCAN) return t->bpe.complete ? t->vocab.bytes_len : NULL;
+  if (t->front.kind == FRONT_SCAN)
+    return t->bpe.complete && decoder_bytes(t->decoder) ? t->vocab.bytes_len : NULL;
   return memmem(s, n, MARK, 3) ? NULL : t->front.lengths;
 }
 

@@ -8,7 +8,7 @@
  *                 syntax, charset.c sets of characters and what the reference knows about each
  *   scan.c        the same for the known patterns, by hand: where words end
  *   front.c       recognises what allows the fast way: scanner, word cache, model
- *   words.c       words → ids through a cache
+ *   words.c       words → ids through a cache;  cuts.c  words in parts
  *   bpe.c         the model: one word → ids
  *   encode.c      the whole way from text to ids;  cut.c  where a long text may be cut for it
  *   decoder.c     the file's decoder: token strings → text;  decode.c  the whole way back
@@ -351,6 +351,11 @@ enum {
  * plus `at`; tokens that stand for a part of a character have that part's bytes. */
 int bpe_word(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
              int kind, struct tokens *out, bool spans, uint64_t at, struct err *err);
+/* The two halves of it: the token that the whole word is (files with ignore_merges), or
+ * TOKENIZER_NONE; and the tokens that merging gives, whatever the file says. */
+uint32_t bpe_whole(const struct tokenizer *t, const char *word, size_t n, int kind);
+int bpe_merged(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
+               int kind, struct tokens *out, bool spans, uint64_t at, struct err *err);
 int tokens_reserve(struct tokens *ts, size_t more, bool spans, struct err *err);
 
 /* ---- words.c ---- */
@@ -376,6 +381,17 @@ int words_many(const struct words *j, const char *s, size_t start, const uint32_
 int word_encode(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
                 const char *end, int kind, struct tokens *out, bool spans, uint64_t at,
                 struct err *err);
+
+/* ---- cuts.c ---- places inside words that no token crosses */
+
+struct cuts;
+/* NULL: there is no memory for it, or the tokens do not tell (an affix, bytes without a token). */
+struct cuts *cuts_new(const struct tokenizer *t, int kind);
+void cuts_free(struct cuts *c);
+/* The next place behind `at` < n where the word may be cut: what merging makes of it is what it makes
+ * of the two parts. n: none. */
+size_t cuts_next(const struct cuts *c, const char *word, size_t n, size_t at);
+
 struct cache *cache_new(void);
 void cache_free(struct cache *c);
 

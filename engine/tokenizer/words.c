@@ -30,6 +30,7 @@
 #define INLINE_IDS  4
 #define COUNT_SHIFT 60
 #define COUNT_MASK  ((uint64_t)7 << COUNT_SHIFT)
+#define PART        ((uint64_t)1 << 63) /* a part of a word, where that is not the same */
 #define COUNT_MORE  7u /* ids[0] is the first's place in the arena, ids[1] their number */
 #define SLOT_FACTOR 0x9E3779B97F4A7C15u
 #define HIGH_FACTOR 0xD6E8FEB86659FD93u
@@ -48,6 +49,8 @@ struct cache {
   uint32_t *ids;
   char *bytes;
   size_t id_count, id_cap, byte_count, byte_cap;
+  struct cuts *cuts; /* NULL: not yet, or they cannot be had */
+  uint32_t misses;
 };
 
 struct key {
@@ -65,6 +68,7 @@ void cache_free(struct cache *c) {
   mem_free(c->longs);
   mem_free(c->ids);
   mem_free(c->bytes);
+  cuts_free(c->cuts);
   mem_free(c);
 }
 
@@ -132,7 +136,7 @@ static struct key key_near_end(const char *word, size_t n) {
   return key_of(copy, n);
 }
 
-static inline uint32_t slot_of(const struct key *k, size_t slots) {
+static inline __attribute__((always_inline)) uint32_t slot_of(const struct key *k, size_t slots) {
   uint64_t h = (k->low ^ k->high * HIGH_FACTOR) * SLOT_FACTOR;
   return (uint32_t)(h >> 40 ^ h >> 20) & (uint32_t)(slots - 1);
 }
@@ -177,6 +181,14 @@ static void short_keep(struct cache *c, const struct key *k, const uint32_t *ids
   short_put(c->shorts, c->short_slots, &e);
 }
 
+static inline const struct short_entry *short_find(const struct cache *c, const struct key *k,
+                                                   uint32_t slot) {
+  const struct short_entry *e = &c->shorts[slot];
+  if (e->low == k->low && (e->high & ~COUNT_MASK) == k->high) return e;
+  e = &c->shorts[slot ^ 1];
+  return e->low == k->low && (e->high & ~COUNT_MASK) == k->high ? e : NULL;
+}
+
 /* ---- long words ---- */
 
 static bool long_grow(struct cache *c) {
@@ -211,7 +223,7 @@ static const struct long_entry *long_find(const struct cache *c, const char *wor
   return e->hash == hash && e->len == n && !memcmp(c->bytes + e->at, word, n) ? e : NULL;
 }
 
-/* ---- one word ---- */
+/* ---- ids out ---- */
 
 /* The tokens of a word lie end to end in the text, so their lengths tell their places. */
 static void add_spans(const struct words *j, size_t first, uint64_t at) {
@@ -234,50 +246,94 @@ static int append(const struct words *j, const uint32_t *ids, size_t count, uint
   return 0;
 }
 
-static int model(const struct words *j, const char *word, size_t n, uint64_t at) {
-  return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
+static int append_short(const struct words *j, const struct short_entry *e, uint64_t at) {
+  size_t count = (size_t)((e->high & COUNT_MASK) >> COUNT_SHIFT);
+  if (count != COUNT_MORE) return append(j, e->ids, count, at);
+  return append(j, j->w->cache->ids + e->ids[0], e->ids[1], at);
 }
 
-static int word_long(const struct words *j, const char *word, size_t n, uint64_t at) {
+/* ---- what the cache does not have ---- */
+
+#define CUTS_FROM                                                                                  \
+  4096 /* misses after which cutting words is prepared: it takes a millisecond or two */
+#define KEPT_LONG 63 /* bytes of a long word that is worth keeping when it was made of parts */
+
+static const struct cuts *cuts_ready(const struct words *j) {
+  struct cache *c = j->w->cache;
+  if (c->misses < CUTS_FROM && ++c->misses == CUTS_FROM) c->cuts = cuts_new(j->t, j->kind);
+  return c->cuts;
+}
+
+static int merged(const struct words *j, const char *word, size_t n, uint64_t at) {
+  return bpe_merged(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
+}
+
+/* A part of a word: through the cache, but never a token because it is one as a whole. */
+static int part(const struct words *j, const char *word, size_t n, const char *end, uint64_t at) {
+  struct cache *c = j->w->cache;
+  if (n > SHORT_BYTES) return merged(j, word, n, at);
+  struct key k = end - word >= 16 ? key_of(word, n) : key_near_end(word, n);
+  if (j->t->bpe.ignore_merges) k.high |= PART;
+  const struct short_entry *e = c->shorts ? short_find(c, &k, slot_of(&k, c->short_slots)) : NULL;
+  if (e) return append_short(j, e, at);
+  size_t before = j->out->count;
+  int rc = merged(j, word, n, at);
+  if (!rc) short_keep(c, &k, j->out->ids + before, j->out->count - before);
+  return rc;
+}
+
+static int parts(const struct words *j, const struct cuts *cuts, const char *word, size_t n,
+                 const char *end, uint64_t at) {
+  int rc = 0;
+  for (size_t from = 0, to, count = 1; from < n && !rc; from = to, count++) {
+    to = cuts_next(cuts, word, n, from);
+    rc = to - from == n ? merged(j, word, n, at) : part(j, word + from, to - from, end, at + from);
+    if (!rc && !(count & 0xFFFF)) rc = cancel_check(j->err);
+  }
+  return rc;
+}
+
+static int miss(const struct words *j, const char *word, size_t n, const char *end, uint64_t at) {
+  const struct cuts *cuts = cuts_ready(j);
+  if (!cuts || (j->kind == BPE_SPACES && memmem(word, n, "\xE2\x96\x81", 3)))
+    return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
+  uint32_t id = bpe_whole(j->t, word, n, j->kind);
+  return id != TOKENIZER_NONE ? append(j, &id, 1, at) : parts(j, cuts, word, n, end, at);
+}
+
+/* ---- one word ---- */
+
+static int word_long(const struct words *j, const char *word, size_t n, const char *end,
+                     uint64_t at) {
   struct cache *c = j->w->cache;
   uint64_t hash = hash_xxh3(word, n, 0);
   const struct long_entry *e = long_find(c, word, n, hash);
   if (e) return append(j, c->ids + e->first, e->count, at);
   size_t before = j->out->count;
-  int rc = model(j, word, n, at);
-  if (!rc) long_keep(c, word, n, hash, j->out->ids + before, j->out->count - before);
+  int rc = miss(j, word, n, end, at);
+  if (!rc && (n <= KEPT_LONG || !c->cuts))
+    long_keep(c, word, n, hash, j->out->ids + before, j->out->count - before);
   return rc;
 }
 
-static const struct short_entry *short_find(const struct cache *c, const struct key *k,
-                                            uint32_t slot) {
-  const struct short_entry *e = &c->shorts[slot];
-  if (e->low == k->low && (e->high & ~COUNT_MASK) == k->high) return e;
-  e = &c->shorts[slot ^ 1];
-  return e->low == k->low && (e->high & ~COUNT_MASK) == k->high ? e : NULL;
-}
-
-static int word_short(const struct words *j, const char *word, size_t n, const struct key *k,
-                      uint64_t at) {
+static int word_short(const struct words *j, const char *word, size_t n, const char *end,
+                      const struct key *k, uint64_t at) {
   struct cache *c = j->w->cache;
   const struct short_entry *e = c->shorts ? short_find(c, k, slot_of(k, c->short_slots)) : NULL;
-  if (e) {
-    size_t count = (size_t)(e->high >> COUNT_SHIFT & 7);
-    if (count != COUNT_MORE) return append(j, e->ids, count, at);
-    return append(j, c->ids + e->ids[0], e->ids[1], at);
-  }
+  if (e) return append_short(j, e, at);
   size_t before = j->out->count;
-  int rc = model(j, word, n, at);
+  int rc = miss(j, word, n, end, at);
   if (!rc) short_keep(c, k, j->out->ids + before, j->out->count - before);
   return rc;
 }
 
 int words_one(const struct words *j, const char *word, size_t n, const char *end, uint64_t at) {
-  if (!j->w->cache || n > LONG_BYTES || !n || (j->spans && !j->lengths))
-    return model(j, word, n, at);
-  if (n > SHORT_BYTES) return word_long(j, word, n, at);
+  if (!j->w->cache || !n || (j->spans && !j->lengths))
+    return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
+  if (n > LONG_BYTES) return miss(j, word, n, end, at);
+  if (n > SHORT_BYTES) return word_long(j, word, n, end, at);
   struct key k = end - word >= 16 ? key_of(word, n) : key_near_end(word, n);
-  return word_short(j, word, n, &k, at);
+  return word_short(j, word, n, end, &k, at);
 }
 
 /* ---- many words ---- */
@@ -305,9 +361,9 @@ static void take_found(const struct words *j, const struct key *keys, size_t cou
   for (; *i < count; ++*i) {
     const struct key *k = &keys[*i];
     const struct short_entry *e = k->high ? short_find(c, k, k->slot) : NULL;
-    if (!e || e->high >> COUNT_SHIFT == COUNT_MORE) return;
+    if (!e || (e->high & COUNT_MASK) == COUNT_MASK) return;
     memcpy(out->ids + out->count, e->ids, sizeof e->ids);
-    *(counted ? counted : &out->count) += (size_t)(e->high >> COUNT_SHIFT);
+    *(counted ? counted : &out->count) += (size_t)((e->high & COUNT_MASK) >> COUNT_SHIFT);
   }
 }
 
@@ -351,7 +407,7 @@ int words_many(const struct words *j, const char *s, size_t start, const uint32_
 int word_encode(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
                 const char *end, int kind, struct tokens *out, bool spans, uint64_t at,
                 struct err *err) {
-  bool bytes = kind == BPE_BYTES && t->bpe.complete;
+  bool bytes = kind == BPE_BYTES && t->bpe.complete && decoder_bytes(t->decoder);
   struct words j = {.t = t,
                     .w = w,
                     .kind = kind,

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* Words in parts. If no token could cover both bytes beside a place in a word, no merge ever crosses
+ * it, and what is merged left and right of it is independent: the word may be cut there. Words that
+ * are seen once (Chinese between two commas, code without spaces) are mostly made of parts that are
+ * seen often.
+ *
+ *   "日本語の文書"  →  "日本" "語" "の" "文" "書"      no token has 本語, 語の, …
+ *
+ * A token that crosses ab in "xaby" has these two bytes, and
+ *
+ *   it begins with ab, or it has xab;   and it ends with ab, or it has aby
+ *
+ * So there are four sets of two or three bytes, made from all tokens: pairs, firsts, lasts, triples.
+ * Triples are hashed to one bit each; an accident there makes a cut less, never one too many.
+ * The vocabulary's strings are read as the text they stand for: byte-level characters as bytes,
+ * U+2581 as a space; a word that has U+2581 itself is left whole. A word of characters is never cut
+ * inside of one.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "tokenizer/parts.h"
+
+#define MARK        "\xE2\x96\x81" /* U+2581 */
+#define TRIPLE_BITS 19
+#define TOKEN_MAX   256 /* longer tokens are not worth their bytes: they make cuts impossible */
+
+struct cuts {
+  uint64_t pairs[1024], firsts[1024], lasts[1024];
+  uint64_t triples[1u << (TRIPLE_BITS - 6)];
+  bool characters;
+};
+
+static unsigned pair_at(const char *s) {
+  return (unsigned)(unsigned char)s[0] << 8 | (unsigned char)s[1];
+}
+
+static uint32_t triple_at(const char *s) {
+  uint32_t v = pair_at(s) << 8 | (unsigned char)s[2];
+  return v * 0x9E3779B1u >> (32 - TRIPLE_BITS);
+}
+
+static void set(uint64_t *bits, uint32_t i) {
+  bits[i >> 6] |= (uint64_t)1 << (i & 63);
+}
+
+static bool has(const uint64_t *bits, uint32_t i) {
+  return bits[i >> 6] >> (i & 63) & 1;
+}
+
+static void add_token(struct cuts *c, const char *s, size_t n) {
+  if (n < 2) return;
+  set(c->firsts, pair_at(s));
+  set(c->lasts, pair_at(s + n - 2));
+  for (size_t i = 0; i + 1 < n; i++) set(c->pairs, pair_at(s + i));
+  for (size_t i = 0; i + 2 < n; i++) set(c->triples, triple_at(s + i));
+}
+
+/* A token's string with spaces for U+2581. */
+static size_t unmark(const char *s, size_t n, char *out) {
+  size_t count = 0;
+  for (size_t i = 0; i < n; i++) {
+    bool mark = n - i > 2 && !memcmp(s + i, MARK, 3);
+    out[count++] = mark ? ' ' : s[i];
+    i += mark ? 2 : 0;
+  }
+  return count;
+}
+
+static bool add_tokens(struct cuts *c, const struct tokenizer *t, int kind) {
+  char text[TOKEN_MAX];
+  for (size_t id = 0; id < t->vocab.size; id++) {
+    size_t n;
+    const char *s = vocab_string(&t->vocab, (uint32_t)id, &n);
+    if (!s) continue;
+    if (n > TOKEN_MAX) return false;
+    n = kind == BPE_BYTES ? bytes_decode(s, n, text) : unmark(s, n, text);
+    add_token(c, text, n);
+  }
+  return true;
+}
+
+struct cuts *cuts_new(const struct tokenizer *t, int kind) {
+  const struct bpe *b = &t->bpe;
+  bool tiled = kind == BPE_BYTES ? b->complete : kind == BPE_SPACES && t->front.lengths;
+  if (!tiled || b->prefix_len || b->suffix_len) return NULL;
+  struct cuts *c = mem_zero(sizeof *c);
+  if (!c) return NULL;
+  c->characters = kind != BPE_BYTES;
+  if (add_tokens(c, t, kind)) return c;
+  mem_free(c);
+  return NULL;
+}
+
+void cuts_free(struct cuts *c) {
+  mem_free(c);
+}
+
+size_t cuts_next(const struct cuts *c, const char *word, size_t n, size_t at) {
+  for (size_t i = at + 1; i < n; i++) {
+    unsigned pair = pair_at(word + i - 1);
+    if (c->characters && ((unsigned char)word[i] & 0xC0) == 0x80) continue;
+    if (!has(c->pairs, pair)) return i;
+    if (!has(c->firsts, pair) && (i < 2 || !has(c->triples, triple_at(word + i - 2)))) return i;
+    if (!has(c->lasts, pair) && (i + 1 == n || !has(c->triples, triple_at(word + i - 1)))) return i;
+  }
+  return n;
+}
