@@ -20,6 +20,7 @@
 
 #include "base/cancel.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "tokenizer/parts.h"
 #include "tokenizer/scan.h"
 
@@ -301,10 +302,12 @@ static bool wants_prefix(const struct front *f, const char *s, size_t n, bool be
   return !begins_with_space(f, s, n);
 }
 
-/* A copy with a space before it, whose byte no span has. */
+/* A copy with a space before it; a token of that space alone stands for the first character, as the
+ * reference has it. */
 static int run_prefixed(const struct words *j, const char *s, size_t n, uint64_t base) {
   struct buf *b = &j->w->prefixed;
-  size_t first = j->out->count;
+  size_t first = j->out->count, used;
+  utf8_decode(s, n, &used);
   buf_reset(b);
   buf_addc(b, ' ');
   buf_add(b, s, n);
@@ -313,7 +316,7 @@ static int run_prefixed(const struct words *j, const char *s, size_t n, uint64_t
   for (size_t i = first; j->spans && i < j->out->count; i++) {
     struct token_span *span = &j->out->spans[i];
     if (span->start > base) span->start--;
-    if (span->end > base) span->end--;
+    span->end = span->end > base + 1 ? span->end - 1 : base + used;
   }
   return 0;
 }
