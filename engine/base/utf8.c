@@ -55,6 +55,15 @@ size_t utf8_check(const char *s, size_t n) {
       i += 8;
       continue;
     }
+    const unsigned char *p = (const unsigned char *)s + i;
+    if (*p < 0x80) {
+      i++;
+      continue;
+    }
+    if (*p >= 0xC2 && *p <= 0xDF && n - i >= 2 && (p[1] & 0xC0) == 0x80) {
+      i += 2;
+      continue;
+    }
     if (utf8_decode(s + i, n - i, &used) == UTF8_BAD) return i;
     i += used;
   }

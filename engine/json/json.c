@@ -58,7 +58,8 @@ static json_id scan_members(const struct json *j, json_id v, const char *name, s
 
 json_id json_getn(const struct json *j, json_id v, const char *name, size_t n) {
   if (json_kind(j, v) != JSON_OBJECT) return JSON_NONE;
-  if (json_count(j, v) <= TAPE_SMALL) return scan_members(j, v, name, n);
+  if (json_count(j, v) <= TAPE_SMALL || json_count(j, v) > j->max_indexed)
+    return scan_members(j, v, name, n);
   uint32_t hash = tape_hash(j, v, name, n);
   for (uint32_t at = hash & (j->slot_cap - 1); j->slots[at].key; at = (at + 1) & (j->slot_cap - 1))
     if (j->slots[at].hash == hash && j->slots[at].owner == v &&

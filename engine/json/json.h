@@ -42,6 +42,9 @@ enum json_kind {
 struct json_limits {
   size_t max_bytes;   /* 0: 1 GiB; never more than 4 GiB − 1 */
   unsigned max_depth; /* 0: 512; never more than JSON_DEPTH_MAX */
+  /* 0: all. Objects of more members are not searched for equal keys (the caller's to find) and
+   * json_get walks through them: for one that is only iterated over. */
+  size_t max_indexed;
 };
 #define JSON_DEPTH_MAX     1024 /* what code that recurses over values may rely on */
 #define JSON_NUMBER_DIGITS 1000 /* longer numbers are refused (ERR_LIMIT) */

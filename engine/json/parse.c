@@ -357,7 +357,7 @@ static int close_container(struct parser *s) {
   s->depth--;
   j->nodes[id].end = (uint32_t)(s->p - s->start);
   j->nodes[id].next = j->count;
-  if ((j->nodes[id].meta & TAPE_KIND) == JSON_OBJECT && count > 1)
+  if ((j->nodes[id].meta & TAPE_KIND) == JSON_OBJECT && count > 1 && count <= j->max_indexed)
     rc = count <= TAPE_SMALL ? small_keys(s, id) : many_keys(s, id, count);
   return rc;
 }
@@ -496,6 +496,8 @@ int json_parse_again(struct json **tape, const char *text, size_t n,
     return err_nomem(err, sizeof **tape, "a JSON tape");
   s.j = *tape;
   if ((rc = ready_tape(s.j, text, n, s.err))) return rc;
+  size_t indexed = limits ? limits->max_indexed : 0;
+  s.j->max_indexed = indexed && indexed < UINT32_MAX ? (uint32_t)indexed : UINT32_MAX;
   buf_init(&s.scratch);
   rc = parse_text(&s);
   buf_clear(&s.scratch);

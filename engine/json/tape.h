@@ -38,6 +38,7 @@ struct json {
   uint32_t count, cap;
   struct tape_slot *slots; /* slot_cap is 0 or a power of two; at most half full */
   uint32_t slot_count, slot_cap;
+  uint32_t max_indexed; /* objects of more members have no slots */
   uint64_t seed;
 };
 

@@ -37,10 +37,15 @@ size_t byte_char_put(unsigned b, char out[2]) {
 
 /* A token with a character outside the alphabet stands for itself, as in the reference. */
 size_t bytes_decode(const char *s, size_t n, char *out) {
-  size_t used, count = 0;
-  for (size_t at = 0; at < n; at += used) {
-    uint32_t c = utf8_decode(s + at, n - at, &used);
-    int b = c == UTF8_BAD ? -1 : char_byte(c);
+  const unsigned char *p = (const unsigned char *)s;
+  size_t count = 0;
+  for (size_t at = 0; at < n; at++) {
+    uint32_t c = p[at]; /* the alphabet has characters of one and two bytes */
+    if (c >= 0x80)
+      c = c >= 0xC2 && c < 0xE0 && at + 1 < n && (p[at + 1] & 0xC0) == 0x80
+              ? (c & 0x1F) << 6 | (p[++at] & 0x3Fu)
+              : UTF8_BAD;
+    int b = char_byte(c);
     if (b < 0) {
       memcpy(out, s, n);
       return n;

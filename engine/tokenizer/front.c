@@ -142,12 +142,12 @@ static bool is_byte_token(const struct tokenizer *t, uint32_t id) {
   return s && n == 6 && !memcmp(s, "<0x", 3);
 }
 
-/* Whether the tokens of any text lie end to end in it: each byte has a token, which no merge takes.
- */
+/* Whether the tokens of any text lie end to end in it and words may be cut: each byte has a token,
+ * which no merge takes, and characters are the same wherever they stand in a word. */
 static bool tokens_tile(const struct tokenizer *t) {
   static const char hex[] = "0123456789ABCDEF";
   char name[6] = "<0x00>";
-  bool tile = t->bpe.byte_fallback;
+  bool tile = t->bpe.byte_fallback && !t->bpe.prefix_len && !t->bpe.suffix_len;
   for (unsigned b = 0; tile && b < 256; b++) {
     name[3] = hex[b >> 4], name[4] = hex[b & 15];
     tile = vocab_find(&t->vocab, name, 6) != TOKENIZER_NONE;

@@ -129,10 +129,13 @@ static int load_all(struct loader *l) {
 int tokenizer_load(struct tokenizer **out, const char *json, size_t n, struct err *err) {
   struct loader l = {.err = err};
   struct json *j = NULL;
+  /* the vocabulary, which is the only large object, finds what is given twice by itself */
+  struct json_limits limits = {.max_indexed = 4096};
   buf_init(&l.scratch);
   buf_init(&l.other);
+  buf_init(&l.joined);
   *out = NULL;
-  int rc = json_parse(&j, json, n, NULL, err);
+  int rc = json_parse(&j, json, n, &limits, err);
   l.j = j;
   if (!rc) rc = tokenizer_new(&l.t, err);
   if (!rc) rc = load_all(&l);
@@ -142,6 +145,7 @@ int tokenizer_load(struct tokenizer **out, const char *json, size_t n, struct er
     *out = l.t;
   buf_clear(&l.scratch);
   buf_clear(&l.other);
+  buf_clear(&l.joined);
   json_free(j);
   return rc;
 }

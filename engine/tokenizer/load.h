@@ -9,7 +9,7 @@
 struct loader {
   const struct json *j;
   struct tokenizer *t;
-  struct buf scratch, other;
+  struct buf scratch, other, joined;
   struct err *err;
 };
 

@@ -10,82 +10,168 @@
 #include "base/cancel.h"
 #include "tokenizer/load.h"
 
-/* ---- vocabulary and merges ---- */
+#define BATCH 32 /* strings whose places in memory are asked for at once */
+
+/* ---- vocabulary ---- */
+
+struct entry {
+  const char *s;
+  size_t n;
+  uint64_t hash;
+  uint32_t id;
+};
+
+static int add_entries(struct vocab *v, const struct entry *list, size_t count, struct err *err) {
+  int rc = 0;
+  for (size_t i = 0; i < count && !rc; i++)
+    rc = vocab_add_hashed(v, list[i].s, list[i].n, list[i].id, list[i].hash, err);
+  return rc;
+}
 
 static int load_vocab(struct loader *l, json_id vocab) {
+  struct vocab *v = &l->t->vocab;
+  struct entry batch[BATCH];
+  size_t count = 0, bytes;
   if (json_kind(l->j, vocab) != JSON_OBJECT)
     return err_set(l->err, ERR_FORMAT, "model.vocab: an object is expected");
-  struct json_iter it = json_iter(l->j, vocab);
-  int rc = 0;
-  while (!rc && json_each(&it)) {
-    uint32_t id;
-    size_t n;
-    const char *s = loader_text(l, it.key, &n, &rc);
-    if (!s || (rc = loader_id(l, it.value, &id))) break;
-    rc = vocab_add(&l->t->vocab, s, n, id, l->err);
+  json_raw(l->j, vocab, &bytes);
+  int rc = vocab_reserve(v, json_count(l->j, vocab), bytes / 2, l->err);
+  for (struct json_iter it = json_iter(l->j, vocab); !rc && json_each(&it);) {
+    struct entry *e = &batch[count];
+    if ((rc = loader_id(l, it.value, &e->id))) break;
+    e->s = json_plain_string(l->j, it.key, &e->n);
+    if (e->s) {
+      e->hash = vocab_hash(v, e->s, e->n);
+      vocab_prefetch(v, e->hash);
+      if (++count < BATCH) continue;
+    }
+    if ((rc = add_entries(v, batch, count, l->err))) break;
+    count = 0;
+    if (e->s) continue;
+    const char *s = loader_text(l, it.key, &e->n, &rc); /* with escapes, in scratch */
+    if (s) rc = vocab_add(v, s, e->n, e->id, l->err);
   }
+  if (!rc) rc = add_entries(v, batch, count, l->err);
   return rc ? rc : cancel_check(l->err);
 }
 
-/* The two parts of a merge: in *a, *b with their lengths; they point into text or scratch. */
-static int merge_parts(struct loader *l, json_id v, const char **a, size_t *an, const char **b,
-                       size_t *bn) {
-  int rc = 0;
-  if (json_kind(l->j, v) == JSON_STRING) {
-    size_t n;
-    if (!(*a = loader_text(l, v, &n, &rc))) return rc;
-    const char *space = memchr(*a, ' ', n);
-    if (!space || memchr(space + 1, ' ', n - (size_t)(space + 1 - *a)))
-      return loader_wrong(l, v, "a merge is two tokens with one space between them");
-    *an = (size_t)(space - *a);
-    *b = space + 1;
-    *bn = n - *an - 1;
-    return 0;
-  }
-  if (json_kind(l->j, v) != JSON_ARRAY || json_count(l->j, v) != 2)
-    return loader_wrong(l, v, "a merge is a string or an array of two");
-  if (!(*a = json_string(l->j, json_at(l->j, v, 0), &l->scratch, an)) ||
-      !(*b = json_string(l->j, json_at(l->j, v, 1), &l->other, bn)))
-    return loader_wrong(l, v, "a merge is made of two strings");
+/* ---- merges ---- */
+
+struct parts {
+  struct vocab_query of[2];
+  json_id at;
+};
+
+static int split_merge(struct loader *l, json_id v, const char *s, size_t n, struct parts *p) {
+  const char *space = memchr(s, ' ', n);
+  if (!space || memchr(space + 1, ' ', n - (size_t)(space + 1 - s)))
+    return loader_wrong(l, v, "a merge is two tokens with one space between them");
+  p->of[0] = (struct vocab_query){.s = s, .n = (size_t)(space - s)};
+  p->of[1] = (struct vocab_query){.s = space + 1, .n = n - p->of[0].n - 1};
   return 0;
 }
 
-static int load_merge(struct loader *l, json_id v, struct buf *joined) {
-  const struct vocab *vocab = &l->t->vocab;
-  const char *a = "", *b = "";
-  size_t an = 0, bn = 0;
-  int rc = merge_parts(l, v, &a, &an, &b, &bn);
-  if (rc) return rc;
-  buf_reset(joined);
-  buf_add(joined, a, an);
-  if (bn < l->t->bpe.prefix_len)
-    return loader_wrong(l, v, "a merge's right part is shorter than the prefix");
-  buf_add(joined, b + l->t->bpe.prefix_len, bn - l->t->bpe.prefix_len);
-  if ((rc = buf_check(joined, "a merge", l->err))) return rc;
-  uint32_t left = vocab_find(vocab, a, an), right = vocab_find(vocab, b, bn);
-  uint32_t result = vocab_find(vocab, joined->data ? joined->data : "", joined->len);
-  if (left == TOKENIZER_NONE || right == TOKENIZER_NONE || result == TOKENIZER_NONE) {
-    const char *s = left == TOKENIZER_NONE ? a : right == TOKENIZER_NONE ? b : joined->data;
-    size_t n = left == TOKENIZER_NONE ? an : right == TOKENIZER_NONE ? bn : joined->len;
-    return err_set(l->err, ERR_FORMAT, "byte %zu: merge %zu: \"%.*s\" is not in the vocabulary",
-                   json_offset(l->j, v), l->t->bpe.count, n > 60 ? 60 : (int)n, s ? s : "");
+/* The two parts of a merge; they point into the file, or into scratch and other: *copied. */
+static int merge_parts(struct loader *l, json_id v, struct parts *p, bool *copied) {
+  const struct json *j = l->j;
+  p->at = v;
+  *copied = false;
+  if (json_kind(j, v) == JSON_STRING) {
+    size_t n;
+    int rc = 0;
+    const char *s = json_plain_string(j, v, &n);
+    if (!s) {
+      *copied = true;
+      if (!(s = loader_text(l, v, &n, &rc))) return rc;
+    }
+    return split_merge(l, v, s, n, p);
   }
-  return bpe_add(&l->t->bpe, left, right, result, l->err);
+  if (json_kind(j, v) != JSON_ARRAY || json_count(j, v) != 2)
+    return loader_wrong(l, v, "a merge is a string or an array of two");
+  for (size_t i = 0; i < 2; i++) {
+    struct vocab_query *q = &p->of[i];
+    json_id part = json_at(j, v, i);
+    q->s = json_plain_string(j, part, &q->n);
+    if (q->s) continue;
+    *copied = true;
+    if (!(q->s = json_string(j, part, i ? &l->other : &l->scratch, &q->n)))
+      return loader_wrong(l, v, "a merge is made of two strings");
+  }
+  return 0;
+}
+
+/* Whether the token is both parts together. */
+static bool is_joined(const struct vocab *v, uint32_t id, const char *a, size_t an, const char *b,
+                      size_t bn) {
+  if (id >= v->size || v->len[id] != an + bn) return false;
+  const char *s = v->blob.data + v->at[id];
+  return !memcmp(s, a, an) && !memcmp(s + an, b, bn);
+}
+
+static int missing(struct loader *l, json_id at, const char *s, size_t n) {
+  return err_set(l->err, ERR_FORMAT, "byte %zu: merge %zu: \"%.*s\" is not in the vocabulary",
+                 json_offset(l->j, at), l->t->bpe.count, n > 60 ? 60 : (int)n, s);
+}
+
+/* Files have their merges in the order of what they make: it is mostly the token that the merge
+ * before made, or the next one, which spares a search. */
+static int find_joined(struct loader *l, const struct parts *p, uint32_t *id) {
+  const struct vocab *v = &l->t->vocab;
+  const struct bpe *b = &l->t->bpe;
+  size_t an = p->of[0].n, bn = p->of[1].n, skip = b->prefix_len;
+  const char *left = p->of[0].s, *right = p->of[1].s + skip;
+  if (bn < skip) return loader_wrong(l, p->at, "a merge's right part is shorter than the prefix");
+  bn -= skip;
+  uint32_t last = b->count ? b->merges[b->count - 1].result : 0;
+  for (*id = last; *id <= last + 1; ++*id)
+    if (is_joined(v, *id, left, an, right, bn)) return 0;
+  struct buf *joined = &l->joined;
+  buf_reset(joined);
+  buf_add(joined, left, an);
+  buf_add(joined, right, bn);
+  int rc = buf_check(joined, "a merge", l->err);
+  if (rc) return rc;
+  *id = vocab_find(v, joined->data ? joined->data : "", joined->len);
+  return *id == TOKENIZER_NONE ? missing(l, p->at, joined->data ? joined->data : "", joined->len)
+                               : 0;
+}
+
+/* Writes q->hash and q->id of all their parts. */
+static int add_merges(struct loader *l, struct parts *list, size_t count) {
+  const struct vocab *v = &l->t->vocab;
+  struct vocab_query *queries[2 * BATCH];
+  int rc = 0;
+  for (size_t i = 0; i < 2 * count; i++) queries[i] = &list[i / 2].of[i % 2];
+  vocab_find_all(v, queries, 2 * count);
+  for (size_t i = 0; i < count && !rc; i++) {
+    const struct vocab_query *q = list[i].of;
+    uint32_t result;
+    for (int k = 0; k < 2 && !rc; k++)
+      if (q[k].id == TOKENIZER_NONE) rc = missing(l, list[i].at, q[k].s, q[k].n);
+    if (!rc) rc = find_joined(l, &list[i], &result);
+    if (!rc) rc = bpe_add(&l->t->bpe, q[0].id, q[1].id, result, l->err);
+  }
+  return rc;
 }
 
 static int load_merges(struct loader *l, json_id merges) {
+  struct parts batch[BATCH];
+  size_t count = 0;
   if (json_kind(l->j, merges) != JSON_ARRAY)
     return err_set(l->err, ERR_FORMAT, "model.merges: an array is expected");
-  struct json_iter it = json_iter(l->j, merges);
-  struct buf joined;
-  buf_init(&joined);
-  int rc = 0;
-  while (!rc && json_each(&it)) {
-    rc = load_merge(l, it.value, &joined);
+  int rc = bpe_reserve(&l->t->bpe, json_count(l->j, merges), l->err);
+  for (struct json_iter it = json_iter(l->j, merges); !rc && json_each(&it);) {
+    bool copied;
+    rc = merge_parts(l, it.value, &batch[count], &copied);
+    if (rc || (++count < BATCH && !copied)) continue;
+    rc = add_merges(l, batch, count);
+    count = 0;
   }
-  buf_clear(&joined);
+  if (!rc) rc = add_merges(l, batch, count);
   return rc ? rc : cancel_check(l->err);
 }
+
+/* ---- the rest ---- */
 
 /* An unknown token that the file does not have is an error when it is needed, as in the reference. */
 static int load_unk(struct loader *l, json_id v) {

@@ -209,7 +209,17 @@ void vocab_seal(struct vocab *v);
 uint32_t vocab_find(const struct vocab *v, const char *s, size_t n);
 uint32_t vocab_find_model(const struct vocab *v, const char *s, size_t n); /* no added tokens */
 uint64_t vocab_hash(const struct vocab *v, const char *s, size_t n);
-uint32_t vocab_find_hashed(const struct vocab *v, const char *s, size_t n, uint64_t hash);
+void vocab_prefetch(const struct vocab *v, uint64_t hash);
+int vocab_add_hashed(struct vocab *v, const char *s, size_t n, uint32_t id, uint64_t hash,
+                     struct err *err);
+/* Many strings at once: memory is asked for long before it is needed. */
+struct vocab_query {
+  const char *s;
+  size_t n;
+  uint64_t hash; /* filled, */
+  uint32_t id;   /* and what vocab_find gives */
+};
+void vocab_find_all(const struct vocab *v, struct vocab_query **queries, size_t count);
 const char *vocab_string(const struct vocab *v, uint32_t id, size_t *n); /* NULL: none */
 /* Once all tokens are in: what each decodes to. */
 int vocab_finish(struct vocab *v, bool byte_level, struct err *err);

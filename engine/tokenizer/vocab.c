@@ -140,6 +140,12 @@ static int reach_id(struct vocab *v, uint32_t id, struct err *err) {
 }
 
 int vocab_add(struct vocab *v, const char *s, size_t n, uint32_t id, struct err *err) {
+  int rc = grow_slots(v, v->slot_used + 1, err); /* it chooses the seed of the hash */
+  return rc ? rc : vocab_add_hashed(v, s, n, id, vocab_hash(v, s, n), err);
+}
+
+int vocab_add_hashed(struct vocab *v, const char *s, size_t n, uint32_t id, uint64_t hash,
+                     struct err *err) {
   if (id > TOKENIZER_MAX_ID)
     return err_set(err, ERR_LIMIT, "token \"%.*s\": id %u is above %u", shown(n), s, id,
                    TOKENIZER_MAX_ID);
@@ -148,7 +154,6 @@ int vocab_add(struct vocab *v, const char *s, size_t n, uint32_t id, struct err 
   int rc = grow_slots(v, v->slot_used + 1, err);
   if (rc || (rc = reach_id(v, id, err))) return rc;
   if (v->len[id] != TOKENIZER_NONE) return taken(v, s, n, id, TOKENIZER_NONE, err);
-  uint64_t hash = vocab_hash(v, s, n);
   size_t slot = slot_of(v, s, n, hash), at = v->blob.len;
   if (v->slots[slot].id != TOKENIZER_NONE) return taken(v, s, n, id, v->slots[slot].id, err);
   buf_add(&v->blob, s, n);
@@ -167,12 +172,31 @@ void vocab_seal(struct vocab *v) {
 
 /* ---- finding ---- */
 
-uint32_t vocab_find_hashed(const struct vocab *v, const char *s, size_t n, uint64_t hash) {
-  return v->slot_count ? v->slots[slot_of(v, s, n, hash)].id : TOKENIZER_NONE;
+uint32_t vocab_find(const struct vocab *v, const char *s, size_t n) {
+  return v->slot_count ? v->slots[slot_of(v, s, n, vocab_hash(v, s, n))].id : TOKENIZER_NONE;
 }
 
-uint32_t vocab_find(const struct vocab *v, const char *s, size_t n) {
-  return vocab_find_hashed(v, s, n, vocab_hash(v, s, n));
+void vocab_prefetch(const struct vocab *v, uint64_t hash) {
+  if (v->slot_count) __builtin_prefetch(&v->slots[hash & (v->slot_count - 1)], 1);
+}
+
+void vocab_find_all(const struct vocab *v, struct vocab_query **queries, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    queries[i]->hash = vocab_hash(v, queries[i]->s, queries[i]->n);
+    vocab_prefetch(v, queries[i]->hash);
+  }
+  for (size_t i = 0; i < count; i++) {
+    queries[i]->id =
+        v->slot_count ? v->slots[queries[i]->hash & (v->slot_count - 1)].id : TOKENIZER_NONE;
+    if (queries[i]->id == TOKENIZER_NONE) continue;
+    __builtin_prefetch(&v->at[queries[i]->id]);
+    __builtin_prefetch(&v->len[queries[i]->id]);
+  }
+  for (size_t i = 0; i < count; i++)
+    if (queries[i]->id != TOKENIZER_NONE) __builtin_prefetch(v->blob.data + v->at[queries[i]->id]);
+  for (size_t i = 0; i < count; i++)
+    if (queries[i]->id != TOKENIZER_NONE)
+      queries[i]->id = v->slots[slot_of(v, queries[i]->s, queries[i]->n, queries[i]->hash)].id;
 }
 
 uint32_t vocab_find_model(const struct vocab *v, const char *s, size_t n) {

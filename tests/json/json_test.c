@@ -239,6 +239,22 @@ static void strings_are_escaped_minimally(void) {
   buf_clear(&b);
 }
 
+static void large_objects_may_be_left_unindexed(void) {
+  static const char text[] =
+      "{\"o\":{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6,\"g\":7,\"h\":8,\"i\":9,"
+      "\"j\":10,\"a\":11}}";
+  struct json_limits limits = {.max_indexed = 10};
+  struct json *j;
+  int64_t v = 0;
+  CHECK(json_parse(&j, text, sizeof text - 1, NULL, NULL) != 0);
+  CHECK_INT(json_parse(&j, text, sizeof text - 1, &limits, NULL), 0);
+  json_id o = json_get(j, JSON_ROOT, "o");
+  CHECK_INT(json_count(j, o), 11);
+  CHECK(json_int(j, json_get(j, o, "j"), &v) && v == 10);
+  CHECK_INT(json_get(j, o, "k"), JSON_NONE);
+  json_free(j);
+}
+
 int main(void) {
   TEST(accepted_texts);
   TEST(refused_texts);
@@ -247,5 +263,6 @@ int main(void) {
   TEST(large_objects);
   TEST(numbers_are_exact);
   TEST(strings_are_escaped_minimally);
+  TEST(large_objects_may_be_left_unindexed);
   return test_done();
 }
