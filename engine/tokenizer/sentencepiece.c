@@ -14,10 +14,10 @@
  *                   5 escape_whitespaces
  *
  * SentencePiece merges the neighbours whose joined string is the piece of the highest score. As
- * merges: every split of a normal piece into two normal pieces, in order of falling score. Where
- * scores are equal SentencePiece takes the leftmost pair; by the ids of left and right part, as in
- * the published files, comes to the same for runs of one character (whose id is above those of its
- * runs), which is where equal scores occur: Llama 2's pieces of spaces.
+ * merges: every split of a normal piece into two normal pieces, in order of falling score; within
+ * one piece by the ids of the parts, as the published files have them. Where several pieces have
+ * one score SentencePiece takes the leftmost pair; the longest left part first comes to the same
+ * for runs of one character, which is where this happens (Llama 2's pieces of spaces).
  * Control, unknown and byte pieces are not reached by merging.
  *
  * The text: spaces become "▁", one "▁" goes before it, runs of spaces shrink when the model says so.
@@ -326,6 +326,7 @@ static int check_model(struct model *m) {
 struct merge {
   float score;
   uint32_t left, right;
+  uint16_t left_chars, right_chars; /* 0 unless several pieces have this score */
 };
 
 struct merges {
@@ -336,8 +337,30 @@ struct merges {
 static int by_score(const void *a, const void *b) {
   const struct merge *x = a, *y = b;
   if (x->score != y->score) return x->score > y->score ? -1 : 1;
+  if (x->left_chars != y->left_chars) return x->left_chars > y->left_chars ? -1 : 1;
+  if (x->right_chars != y->right_chars) return x->right_chars > y->right_chars ? -1 : 1;
   if (x->left != y->left) return x->left < y->left ? -1 : 1;
   return x->right < y->right ? -1 : x->right > y->right;
+}
+
+static int by_value(const void *a, const void *b) {
+  float x = *(const float *)a, y = *(const float *)b;
+  return x < y ? -1 : x > y;
+}
+
+/* The scores that several normal pieces have, in rising order, in *out (freed by the caller). */
+static int shared_scores(struct model *m, float **out, size_t *count) {
+  size_t n = 0, kept = 0;
+  float *list = mem_array(m->pieces.size, sizeof *list);
+  *out = list;
+  if (!list) return err_nomem(m->err, m->pieces.size * sizeof *list, "scores");
+  for (size_t id = 0; id < m->pieces.size; id++)
+    if (m->info[id].type == NORMAL) list[n++] = m->info[id].score;
+  qsort(list, n, sizeof *list, by_value);
+  for (size_t i = 1; i < n; i++)
+    if (list[i] == list[i - 1] && (!kept || list[kept - 1] != list[i])) list[kept++] = list[i];
+  *count = kept;
+  return 0;
 }
 
 static int merge_push(struct model *m, struct merges *ms, struct merge v) {
@@ -367,7 +390,7 @@ static int lone_character(struct model *m, uint32_t id) {
                  n > 60 ? 60 : (int)n, s);
 }
 
-static int split_piece(struct model *m, struct merges *ms, uint32_t id) {
+static int split_piece(struct model *m, struct merges *ms, uint32_t id, bool shared) {
   size_t n, used = 0, before = 0;
   int rc = 0;
   const char *s = vocab_string(&m->pieces, id, &n);
@@ -377,8 +400,13 @@ static int split_piece(struct model *m, struct merges *ms, uint32_t id) {
     if (!at) continue;
     uint32_t left = normal_piece(m, s, at), right = normal_piece(m, s + at, n - at);
     bool have_left = left != TOKENIZER_NONE, have_right = right != TOKENIZER_NONE;
+    struct merge merge = {m->info[id].score, left, right, 0, 0};
+    if (shared) {
+      merge.left_chars = (uint16_t)before;
+      merge.right_chars = (uint16_t)(chars - before);
+    }
     if (have_left && have_right)
-      rc = merge_push(m, ms, (struct merge){m->info[id].score, left, right});
+      rc = merge_push(m, ms, merge);
     else if ((have_left || before == 1) && (have_right || chars - before == 1))
       rc = lone_character(m, id);
   }
@@ -386,11 +414,17 @@ static int split_piece(struct model *m, struct merges *ms, uint32_t id) {
 }
 
 static int find_merges(struct model *m, struct merges *ms) {
-  int rc = 0;
+  float *shared = NULL;
+  size_t count = 0;
+  int rc = shared_scores(m, &shared, &count);
   for (size_t id = 0; id < m->pieces.size && !rc; id++) {
-    if (m->info[id].type == NORMAL) rc = split_piece(m, ms, (uint32_t)id);
+    float score = m->info[id].score;
+    if (m->info[id].type == NORMAL)
+      rc = split_piece(m, ms, (uint32_t)id,
+                       count && bsearch(&score, shared, count, sizeof *shared, by_value) != NULL);
     if (!rc && !(id & 0xFFF)) rc = cancel_check(m->err);
   }
+  mem_free(shared);
   if (!rc && ms->count) qsort(ms->list, ms->count, sizeof *ms->list, by_score);
   return rc;
 }

@@ -274,19 +274,6 @@ static void put_rank(const struct ranks *r, struct buf *out, uint32_t rank) {
   put_bytes(out, s, n);
 }
 
-static void put_vocab(const struct ranks *r, struct buf *out) {
-  bool begun = false;
-  for (size_t id = 0; id < r->tokens.size; id++) {
-    size_t n;
-    const char *s = vocab_string(&r->tokens, (uint32_t)id, &n);
-    if (!s) continue;
-    buf_adds(out, begun ? ",\n\"" : "\n\"");
-    put_bytes(out, s, n);
-    buf_addf(out, "\":%zu", id);
-    begun = true;
-  }
-}
-
 struct split {
   uint32_t left, right;
 };
@@ -342,6 +329,34 @@ static const char *special_named(const struct special *sp, uint32_t id) {
   for (size_t i = 0; i < sp->count; i++)
     if (sp->list[i].id == id) return sp->list[i].content;
   return NULL;
+}
+
+/* Special tokens that do not follow the ranks at once are in the vocabulary too: the reference gives
+ * an added token that it does not find there the next free id, whatever the file says. */
+static bool special_follow(const struct ranks *r, const struct special *sp) {
+  if (r->tokens.entries != r->tokens.size) return false;
+  for (size_t i = 0; i < sp->count; i++)
+    if (sp->list[i].id != r->tokens.size + i) return false;
+  return true;
+}
+
+static void put_vocab(const struct ranks *r, const struct special *sp, struct buf *out) {
+  bool begun = false;
+  for (size_t id = 0; id < r->tokens.size; id++) {
+    size_t n;
+    const char *s = vocab_string(&r->tokens, (uint32_t)id, &n);
+    if (!s) continue;
+    buf_adds(out, begun ? ",\n\"" : "\n\"");
+    put_bytes(out, s, n);
+    buf_addf(out, "\":%zu", id);
+    begun = true;
+  }
+  if (sp->reserved || special_follow(r, sp)) return; /* the reserved ones leave no hole */
+  for (size_t i = 0; i < sp->count; i++) {
+    buf_adds(out, ",\n");
+    json_put_string(out, sp->list[i].content, strlen(sp->list[i].content));
+    buf_addf(out, ":%u", sp->list[i].id);
+  }
 }
 
 static void put_special(struct buf *out, uint32_t id, const char *content, bool *begun) {
@@ -415,7 +430,7 @@ static int put_all(const struct ranks *r, const struct encoding *e, const char *
                 "true,\"use_regex\":true},\n\"model\":{\"type\":\"BPE\",\"dropout\":null,"
                 "\"unk_token\":null,\"continuing_subword_prefix\":null,\"end_of_word_suffix\":null,"
                 "\"fuse_unk\":false,\"byte_fallback\":false,\"ignore_merges\":true,\"vocab\":{");
-  put_vocab(r, out);
+  put_vocab(r, sp, out);
   buf_adds(out, "\n},\"merges\":[");
   int rc = put_merges(r, out);
   buf_adds(out, "\n]}}\n");

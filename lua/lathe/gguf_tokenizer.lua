@@ -102,15 +102,15 @@ local function added_token(id, content, special)
     :format(id, quoted(content), tostring(special))
 end
 
+-- Added tokens with others behind them are in the vocabulary too: the reference gives an added token that it does
+-- not find there the next free id, whatever the file says.
 local function split_tokens(tokens, kinds)
-  local vocab, added = {}, {}
+  local vocab, added, last = {}, {}, 0
+  local function is_added(i) return kinds[i] == CONTROL or kinds[i] == USER_DEFINED or kinds[i] == UNKNOWN end
+  for i = 1, #tokens do if not is_added(i) then last = i end end
   for i, token in ipairs(tokens) do
-    local kind = kinds[i]
-    if kind == CONTROL or kind == USER_DEFINED or kind == UNKNOWN then
-      added[#added + 1] = added_token(i - 1, token, kind ~= USER_DEFINED)
-    else
-      vocab[#vocab + 1] = quoted(token) .. ":" .. i - 1
-    end
+    if is_added(i) then added[#added + 1] = added_token(i - 1, token, kinds[i] ~= USER_DEFINED) end
+    if i <= last then vocab[#vocab + 1] = quoted(token) .. ":" .. i - 1 end
   end
   return vocab, added
 end
@@ -424,6 +424,23 @@ local function added_ids(tok, options)
   return { bos = bos, eos = eos, add_bos = bos ~= nil and (before[1] ~= nil or tok.add_bos), add_eos = after[1] ~= nil }
 end
 
+-- Flags of added tokens that GGUF cannot carry.
+local function note_flags(tok, notes)
+  local strips, normalized
+  for _, a in ipairs(given(tok.json.added_tokens) or {}) do
+    if a.lstrip == true or a.rstrip == true or a.single_word == true then strips = strips or a.content end
+    if a.normalized == true and given(tok.json.normalizer) then normalized = normalized or a.content end
+  end
+  if strips then
+    notes[#notes + 1] = ("some added tokens take the spaces around them, or stand alone only ('%s'): llama.cpp does "
+      .. "neither"):format(strips)
+  end
+  if normalized then
+    notes[#notes + 1] = ("some added tokens are looked for in normalised text ('%s'): llama.cpp finds them in the "
+      .. "text as it is"):format(normalized)
+  end
+end
+
 --- The keys of a GGUF file for a tokenizer.
 -- @param tok table: from lathe.hf.tokenizer
 -- @param options table: { size = ids the model has (default: the tokenizer's), bos, eos, pad, unk = ids where the
@@ -447,6 +464,7 @@ function M.keys(tok, options)
   local ids
   ids, message, code = added_ids(tok, options)
   if not ids then return nil, message, code end
+  note_flags(tok, notes)
   local pad = tok.pad or options.pad
   local function add(key, kind, value)
     if value ~= nil then keys[#keys + 1] = { key, kind, value } end
