@@ -445,6 +445,18 @@ static int check_text(const char *s, const char *what, struct err *err) {
   return utf8_check(s, n) == n ? 0 : err_set(err, ERR_MISUSE, "%s is not UTF-8", what);
 }
 
+/* The rank whose string in the byte-level alphabet is s, or TOKENIZER_NONE. */
+static uint32_t rank_spelt(const struct ranks *r, const char *s, size_t n) {
+  char bytes[LINE_MAX_BYTES];
+  size_t len = 0;
+  for (size_t at = 0, used; at < n; at += used) {
+    int byte = char_byte(utf8_decode(s + at, n - at, &used));
+    if (byte < 0 || len == sizeof bytes) return TOKENIZER_NONE;
+    bytes[len++] = (char)byte;
+  }
+  return vocab_find(&r->tokens, bytes, len);
+}
+
 static int check_special(const struct ranks *r, const struct special *sp) {
   for (size_t i = 0; i < sp->count; i++) {
     size_t n;
@@ -454,6 +466,10 @@ static int check_special(const struct ranks *r, const struct special *sp) {
     if (vocab_string(&r->tokens, s->id, &n))
       return err_set(r->err, ERR_FORMAT, "special token \"%.60s\": id %u is a rank of the file",
                      s->content, s->id);
+    uint32_t rank = rank_spelt(r, s->content, strlen(s->content));
+    if (rank != TOKENIZER_NONE)
+      return err_set(r->err, ERR_FORMAT, "special token \"%.60s\" is a token of the file, rank %u",
+                     s->content, rank);
   }
   return 0;
 }

@@ -70,6 +70,45 @@ local text = "The quick brown fox jumps over the lazy dog. It's 2026; they'll be
 local tok = assert(tokenizer.train { texts = { text:rep(3) }, vocab_size = 280, special = { "<|end|>" } })
 put("tokenizer", "trained", tok:json() .. "\xff" .. text .. "<|end|>")
 
+-- Rank files and SentencePiece models. base64 of n bytes whose values are below 256.
+local function base64(bytes)
+  local digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+  return (bytes:gsub("..?.?", function(p)
+    local a, b, c = p:byte(1, 3)
+    local v = a << 16 | (b or 0) << 8 | (c or 0)
+    local out = ""
+    for i = 0, 3 do
+      local d = v >> (18 - 6 * i) & 63
+      out = out .. (i > #p and "=" or digits:sub(d + 1, d + 1))
+    end
+    return out
+  end))
+end
+local ranks = {}
+for b = 0, 255 do ranks[b + 1] = base64(string.char(b)) .. " " .. b end
+for i, token in ipairs { "th", "the", " t", " the", "  ", "\u{e9}", "in", "ing" } do
+  ranks[#ranks + 1] = base64(token) .. " " .. 255 + i
+end
+for i = 1, 4 do -- each of the lengths that choose an encoding
+  put("tiktoken", "ranks" .. i, table.concat(ranks, "\n") .. "\n\xff" .. "the thing, " .. ("x"):rep(i))
+end
+
+local function field(number, s) return string.char(number << 3 | 2, #s) .. s end
+local function piece(s, score, kind)
+  return field(1, field(1, s) .. ("<Bf"):pack(0x15, score) .. string.char(3 << 3, kind))
+end
+local pieces = { piece("<unk>", 0, 2), piece("<s>", 0, 3), piece("</s>", 0, 3) }
+for i, s in ipairs { "ab", "\u{2581}a", "abab", "\u{2581}", "a", "b", "\u{e9}" } do
+  pieces[#pieces + 1] = piece(s, -i + 0.0, 1)
+end
+local plain, user = table.concat(pieces), table.concat(pieces) .. piece("<m>", 0, 4)
+for b = 0, 255 do pieces[#pieces + 1] = piece(("<0x%02X>"):format(b), 0, 6) end
+local identity = field(3, field(1, "identity") .. "\x20\0")
+put("sentencepiece", "plain", plain .. field(2, "\x18\2") .. identity .. "ab a\5")
+put("sentencepiece", "spaces", plain .. field(2, "\x18\2") .. "  ab  b \9")
+put("sentencepiece", "user", user .. field(2, "\x18\2") .. identity .. "a<m> b<s>\10")
+put("sentencepiece", "bytes", table.concat(pieces) .. field(2, "\x18\2\x98\2\1") .. identity .. "a\u{e9}\u{20ac}b\8")
+
 -- Texts: two bytes of options, then bytes of some encoding.
 for i, sample in ipairs { text, "\xef\xbb\xbfmarked", "\xff\xfea\0b\0c\0", "\xfe\xff\0a\0b\0c", "caf\xe9 \x80 \x93x\x94",
   "\x93\xfa\x96\x7b\x8c\xea\x82\xcc\x83\x65\x83\x4c\x83\x58\x83\x67", "e\u{301}\u{fb01}\u{200b}\u{2028}word-\nbreak",
