@@ -307,6 +307,37 @@ static int l_count_batch(lua_State *L) {
   return 1;
 }
 
+/*** At most so many tokens of a text, and where the text was cut for it: never inside a character or an
+added token. The ids are those of the whole text.
+-- @function tokenizer:truncate
+-- @param text string
+-- @param max integer: the most tokens, those that special=true adds included
+-- @param options table: special, plain as in encode; left=true cuts off the beginning
+-- @return table: ids
+-- @return integer: bytes before the cut; text:sub(1, cut) (with left: text:sub(cut + 1)) is what is left
+-- @error misuse: special=true alone adds more tokens than max
+-- @example local ids, cut = tok:truncate(text, 512) */
+static int l_truncate(lua_State *L) {
+  static const char *const known[] = {"special", "plain", "left", NULL};
+  struct box *b = check_box(L);
+  size_t n;
+  const char *s = luaL_checklstring(L, 2, &n);
+  lua_Integer max = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, max >= 0, 3, "a number of tokens, not negative");
+  bind_options(L, 4, known);
+  int flags = (bind_opt_boolean(L, 4, "special", false) ? TOKENIZER_SPECIAL : 0) |
+              (bind_opt_boolean(L, 4, "plain", false) ? TOKENIZER_PLAIN : 0) |
+              (bind_opt_boolean(L, 4, "left", false) ? TOKENIZER_LEFT : 0);
+  struct tokens *ts = new_tokens(L);
+  struct err err;
+  uint64_t at;
+  if (tokenizer_truncate(b->t, b->work, s, n, flags, (size_t)max, ts, &at, &err))
+    return bind_fail(L, &err);
+  push_ids(L, ts);
+  lua_pushinteger(L, (lua_Integer)at);
+  return 2;
+}
+
 /*** The last place where a long text may be cut without any effect on the ids: for texts that come
 piece by piece. Encode text:sub(1, stop) without special tokens, keep text:sub(next) for later.
 -- @function tokenizer:cut
@@ -826,6 +857,7 @@ int luaopen_engine_tokenizer(lua_State *L) {
   static const luaL_Reg methods[] = {{"encode", l_encode},
                                      {"encode_packed", l_encode_packed},
                                      {"count", l_count},
+                                     {"truncate", l_truncate},
                                      {"cut", l_cut},
                                      {"encode_batch", l_encode_batch},
                                      {"count_batch", l_count_batch},

@@ -52,11 +52,8 @@ local function check_spans(spans, text, gapless, what)
   if gapless then test.equal(reached, #text, what .. ", last span") end
 end
 
-local texts = {} -- of one tokenizer, for the batch
-
 local function check_encode(tok, folder, composes)
-  texts = {}
-  local want = {}
+  local texts, want = {}, {}
   local n = each_case(folder .. "/encode.jsonl", function(case, what)
     local text, ids = case.text, list(case.ids)
     local got, spans = tok:encode(text, { offsets = true })
@@ -71,6 +68,8 @@ local function check_encode(tok, folder, composes)
     decodes(tok, special, true, case.decoded_skip or case.decoded, what)
     texts[#texts + 1], want[#want + 1] = text, ids
   end)
+  test.equal(tok:encode_batch(texts), want, "in a batch")
+  test.equal(tok:encode_batch(texts, { threads = 1 }), want, "in a batch of one thread")
   return n
 end
 

@@ -133,6 +133,24 @@ local function refuses(sections, part)
   test.contains(message, part)
 end
 
+test.case("cut at a number of tokens", function()
+  local tok = make({ normalizer = llama, post_processor = template(token "<s>", sequence, token "</s>") }, { { content = "<x>" } })
+  local function cut(text, max, options)
+    local ids, at = tok:truncate(text, max, options)
+    return { #ids, at }
+  end
+  test.equal(cut("a b<x>c", 99), { 7, 7 }) -- the second piece gets a ▁ as well
+  test.equal(cut("a b<x>c", 5), { 5, 6 })
+  test.equal(cut("a b<x>c", 6), { 5, 6 }) -- that ▁ stands for c, which does not fit
+  test.equal(cut("a b<x>c", 1), { 0, 0 })
+  test.equal(cut("a b<x>c", 4, { special = true }), { 3, 0 })
+  test.equal(cut("a b<x>c", 7, { special = true, left = true }), { 7, 2 })
+  local none, message, code = tok:truncate("a", 2, { special = true })
+  test.equal({ none, code }, { nil, "misuse" })
+  test.contains(message, "at most 2 tokens, but 3 are added")
+  test.raises("not negative", tok.truncate, tok, "a", -1)
+end)
+
 test.case("sections that make no sense are refused by name", function()
   refuses({ post_processor = template(token "<s>") }, "TemplateProcessing without a sequence")
   refuses({ post_processor = template(sequence, sequence) }, "TemplateProcessing with this template")
