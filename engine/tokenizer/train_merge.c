@@ -7,7 +7,7 @@
  *
  * Most pairs are rare and never merged. So only pairs of at least `floor` occurrences have an entry,
  * a count that is kept up and a list of places; when none of them is left, the floor is lowered to
- * an eighth and everything is counted again (recount): a handful of passes over the symbols instead
+ * a sixteenth and everything is counted again (recount): a handful of passes over the symbols instead
  * of bookkeeping for millions of pairs. That is exact, because a pair's count can only grow in the
  * merge that makes one of its two tokens, where it is counted in full:
  *
@@ -31,7 +31,7 @@
 
 #define SUMS      ((size_t)1 << 21)
 #define POLL      ((size_t)1 << 20)
-#define LOWER     8 /* the next floor is this part of the last */
+#define LOWER     16
 #define TELL      256
 #define LEN_BYTES 1
 
@@ -53,6 +53,7 @@ struct merging {
   struct train_heap heap;
   uint32_t *pool; /* the lists made by recount */
   uint64_t *sums;
+  bool filters;                        /* the sums are those of this recount */
   size_t noted, note_limit, note_room; /* places in lists: now, for a recount, after a recount */
   struct side before, after;
 };
@@ -105,7 +106,7 @@ static int visit(struct merging *m, enum pass pass, uint64_t key, int64_t count,
     if (p && p->at) p->at[p->n++] = (uint32_t)at;
     return 0;
   }
-  if (m->sums[sum_slot(key)] < m->floor) return 0;
+  if (m->filters && m->sums[sum_slot(key)] < m->floor) return 0;
   if (!(p = pairs_put(&m->pairs, key))) return ERR_NOMEM;
   p->count += count;
   p->n++;
@@ -159,7 +160,7 @@ static size_t places_above(const struct merging *m, uint64_t floor, uint64_t *to
   return n;
 }
 
-/* Not more than an eighth below the top, and so high that the lists fit; the top itself stays. */
+/* Not more than a sixteenth below the top, and so high that the lists fit; the top itself stays. */
 static size_t choose_floor(struct merging *m) {
   uint64_t top;
   size_t n = places_above(m, m->floor, &top);
@@ -193,11 +194,12 @@ static int recount(struct merging *m, struct err *err) {
   mem_free(m->pool);
   m->pool = NULL;
   m->heap.count = 0;
+  m->filters = m->model->merge_count > 0; /* of bytes there are few pairs */
   memset(m->sums, 0, SUMS * sizeof *m->sums);
   for (size_t i = 0; i < m->merged.count; i++)
     if (m->merged.list[i].count > 0)
       m->sums[sum_slot(m->merged.list[i].key)] += (uint64_t)m->merged.list[i].count;
-  int rc = walk(m, PASS_SUM, err);
+  int rc = m->filters ? walk(m, PASS_SUM, err) : 0;
   if (!rc) rc = walk(m, PASS_COUNT, err);
   if (rc) return rc;
   add_merged(m);

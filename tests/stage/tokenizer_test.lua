@@ -24,10 +24,10 @@ local TEXTS = {
   { id = "4", messages = {} },
 }
 
-local function make(dir, options)
+local function make(dir, options, records)
   local ctx = context.new(stage, options)
   ctx.dir, ctx.scratch = dir, dir .. "/scratch"
-  return ctx, stage.make(input_of(TEXTS), ctx)
+  return ctx, stage.make(input_of(records or TEXTS), ctx)
 end
 
 test.case("the folder says what each token is for", function()
@@ -60,6 +60,17 @@ test.case("a token before each text, another pattern, NFC", function()
     test.equal({ config.bos_token, config.add_bos_token, config.model_max_length }, { "<s>", true, 2048 })
     local map = assert(json.decode(assert(file.read(dir .. "/special_tokens_map.json"))))
     test.equal(map.bos_token, "<s>")
+  end)
+end)
+
+test.case("any record that says something", function()
+  test.with_dir(function(dir)
+    local _, facts = make(dir, { field = "any", vocab_size = 300 }, {
+      { id = "1", instruction = "Why?", output = "Because." },
+      { id = "2", messages = { { role = "user", content = "Hello" }, { role = "assistant", content = "World" } } },
+      { id = "3", conversations = { { from = "human", value = "Hi" } }, system = "be brief" },
+      { id = "4", prompt = "a", chosen = "b", rejected = "c" }, { id = "5", number = 5 } })
+    test.equal({ facts.texts, facts.without_text, facts.bytes }, { 4, 1, 13 + 11 + 11 + 5 })
   end)
 end)
 

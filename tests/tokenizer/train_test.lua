@@ -108,6 +108,24 @@ test.case("what does not fit even then is left out by count, and said", function
   end)
 end)
 
+test.case("patterns by name and by regular expression, NFC", function()
+  local texts = { "don't STOP at 1234567 fooBar", "e\u{301}te\u{301} été été" }
+  local function words(options)
+    options.texts, options.vocab_size = texts, 256 + 300
+    local tok = assert(tokenizer.train(options))
+    local list = {}
+    for _, text in ipairs(texts) do
+      for _, id in ipairs(tok:encode(text)) do list[#list + 1] = tok:decode { id } end
+    end
+    return table.concat(list, "|")
+  end
+  test.equal(words { pattern = "gpt2" }, "don|'t| STOP| at| 1234567| fooBar|e|\u{301}|te|\u{301}| été| été")
+  test.equal(words { pattern = "llama3" }, "don|'t| STOP| at| |123|456|7| fooBar|e|\u{301}te|\u{301}| été| été")
+  test.equal(words { pattern = "qwen2", normalizer = "nfc" }, "don|'t| STOP| at| |1|2|3|4|5|6|7| fooBar|été| été| été")
+  test.equal(words { pattern = "o200k" }, "don't| STOP| at| |123|456|7| foo|Bar|e\u{301}te\u{301}| été| été")
+  test.equal(words { pattern = "[a-z]+", normalizer = "nfc" }, "don|'|t| STOP |at| 1234567 |foo|B|ar|é|t|é é|t|é é|t|é")
+end)
+
 test.case("a long word takes time in proportion", function()
   local tok = tokenizer.train { texts = { ("ab"):rep(1 << 18), ("a"):rep(1 << 19) }, vocab_size = 280 }
   test.equal(tok:merges()[1], "a a")
@@ -149,6 +167,9 @@ test.case("misuse is named", function()
   none, message = tokenizer.train { texts = { "a b c d e f" }, memory = 1, scratch = "/nonexistent/folder" }
   test.equal(none, nil)
   test.contains(message, "cannot write /nonexistent/folder")
+  none, message = tokenizer.train { texts = {}, pattern = "(" }
+  test.equal(none, nil)
+  test.contains(message, "pattern: ")
   test.raises("holds a zero byte", tokenizer.train, { texts = {}, special = { "a\0b" } })
   test.raises("option 'progress': a function expected", tokenizer.train, { texts = {}, progress = 1 })
   test.raises("stop here", tokenizer.train, { texts = function() error "stop here" end })

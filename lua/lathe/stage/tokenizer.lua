@@ -27,7 +27,7 @@ local M = {
     pad = { type = "string", help = "the token that pads (default: the first special token)" },
     bos = { type = "string", help = "the token that begins a text (default: none)" },
     eos = { type = "string", help = "the token that ends an answer (default: the template's, or the padding token)" },
-    field = { type = "string", default = "text", help = "the field that is trained on" },
+    field = { type = "string", default = "text", help = "the field that is trained on; \"any\": the text, the messages and the answers that a record has" },
     split = { type = "string", default = "train", help = "records whose metadata.split is another are left out" },
     template = { type = "string", default = "chatml", help = "the chat template written into tokenizer_config.json" },
     add_bos = { type = "boolean", default = false, help = "encoding puts bos before a text" },
@@ -85,6 +85,24 @@ local function roles(options, t)
   return { pad = pad, eos = eos, bos = options.bos }
 end
 
+local ANY = { "text", "system", "instruction", "input", "prompt", "output", "chosen", "rejected" }
+
+-- All that a person or a model says in a record, or nil.
+local function all_text(record)
+  local parts = {}
+  for _, name in ipairs(ANY) do
+    if type(record[name]) == "string" then parts[#parts + 1] = record[name] end
+  end
+  for _, name in ipairs { "messages", "conversations" } do
+    local list = record[name]
+    for i = 1, list ~= nil and list ~= json.null and #list or 0 do
+      local said = list[i].content or list[i].value
+      if type(said) == "string" then parts[#parts + 1] = said end
+    end
+  end
+  return #parts > 0 and table.concat(parts, "\n") or nil
+end
+
 -- An iterator over the texts to train on; `seen` counts what it passes over.
 local function texts(input, ctx, seen)
   local options = ctx.options
@@ -94,7 +112,8 @@ local function texts(input, ctx, seen)
       local record = next_record(state, control)
       if record == nil then return nil end
       control = record
-      local metadata, text = record.metadata, record[options.field]
+      local metadata = record.metadata
+      local text = options.field == "any" and all_text(record) or record[options.field]
       local split = metadata ~= nil and metadata ~= json.null and metadata.split or nil
       seen.records = seen.records + 1
       if split and split ~= json.null and split ~= options.split then
