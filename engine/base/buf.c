@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define HUGE_FROM ((size_t)4 << 20)
+
 void buf_init(struct buf *b) {
   *b = (struct buf){0};
 }
@@ -36,6 +38,7 @@ int buf_reserve(struct buf *b, size_t more) {
   if (!p) goto fail;
   b->data = p;
   b->cap = cap;
+  if (cap >= HUGE_FROM) mem_huge(p, cap);
   b->data[b->len] = 0;
   return 0;
 fail:

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/checked.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef __GLIBC__
@@ -64,6 +65,16 @@ void *mem_aligned(size_t size) {
 void mem_free_aligned(void *p, size_t size) {
   (void)size;
   free(p);
+}
+
+void mem_huge(void *p, size_t size) {
+#ifndef LATHE_SANITIZE
+  uintptr_t from = ((uintptr_t)p + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+  uintptr_t to = ((uintptr_t)p + size) & ~(uintptr_t)(HUGE_PAGE - 1);
+  if (p && to > from) madvise((void *)from, to - from, MADV_HUGEPAGE);
+#else
+  (void)p, (void)size;
+#endif
 }
 
 void mem_trim(void) {

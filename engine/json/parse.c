@@ -61,6 +61,7 @@ static struct tape_node *add_node(struct parser *s, enum json_kind kind, const c
     }
     j->nodes = nodes;
     j->cap = cap;
+    mem_huge(nodes, cap * sizeof *nodes);
   }
   struct tape_node *n = &j->nodes[j->count++];
   n->start = (uint32_t)(from - s->start);
@@ -457,9 +458,11 @@ static int parse_text(struct parser *s) {
 
 #define KEEP_NODES 4096u /* what a tape that is used again keeps */
 #define KEEP_SLOTS 1024u
+#define LARGE      (4u << 20)
 
 static int ready_tape(struct json *j, const char *text, size_t n, struct err *err) {
   uint32_t cap = n < 512 ? 16 : n > (1u << 28) ? 1u << 22 : (uint32_t)(n / 32);
+  if (n > LARGE && n <= (1u << 28)) cap *= 2; /* many short values, as in vocabularies */
   if (j->slot_cap > KEEP_SLOTS) {
     mem_free(j->slots);
     j->slots = NULL;
@@ -471,6 +474,7 @@ static int ready_tape(struct json *j, const char *text, size_t n, struct err *er
     j->nodes = mem_array(cap, sizeof *j->nodes);
     if (!j->nodes) return err_nomem(err, cap * sizeof *j->nodes, "a JSON tape");
     j->cap = cap;
+    mem_huge(j->nodes, cap * sizeof *j->nodes);
   }
   if (j->slot_count) memset(j->slots, 0, j->slot_cap * sizeof *j->slots);
   j->slot_count = j->count = 0;

@@ -41,6 +41,7 @@ int bpe_reserve(struct bpe *b, size_t merges, struct err *err) {
   if (!list) return err_nomem(err, merges * sizeof *list, "merges");
   b->merges = list;
   b->cap = merges;
+  mem_huge(list, merges * sizeof *list);
   return 0;
 }
 

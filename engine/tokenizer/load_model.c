@@ -57,24 +57,27 @@ static int load_vocab(struct loader *l, json_id vocab) {
 
 /* ---- merges ---- */
 
-struct parts {
-  struct vocab_query of[2];
-  json_id at;
+struct merges {
+  struct vocab_query of[2 * BATCH]; /* left, right, left, right … */
+  json_id at[BATCH];
+  size_t count;
 };
 
-static int split_merge(struct loader *l, json_id v, const char *s, size_t n, struct parts *p) {
+static int split_merge(struct loader *l, json_id v, const char *s, size_t n,
+                       struct vocab_query *q) {
   const char *space = memchr(s, ' ', n);
   if (!space || memchr(space + 1, ' ', n - (size_t)(space + 1 - s)))
     return loader_wrong(l, v, "a merge is two tokens with one space between them");
-  p->of[0] = (struct vocab_query){.s = s, .n = (size_t)(space - s)};
-  p->of[1] = (struct vocab_query){.s = space + 1, .n = n - p->of[0].n - 1};
+  q[0].s = s;
+  q[0].n = (size_t)(space - s);
+  q[1].s = space + 1;
+  q[1].n = n - q[0].n - 1;
   return 0;
 }
 
 /* The two parts of a merge; they point into the file, or into scratch and other: *copied. */
-static int merge_parts(struct loader *l, json_id v, struct parts *p, bool *copied) {
+static int merge_parts(struct loader *l, json_id v, struct vocab_query *q, bool *copied) {
   const struct json *j = l->j;
-  p->at = v;
   *copied = false;
   if (json_kind(j, v) == JSON_STRING) {
     size_t n;
@@ -84,12 +87,11 @@ static int merge_parts(struct loader *l, json_id v, struct parts *p, bool *copie
       *copied = true;
       if (!(s = loader_text(l, v, &n, &rc))) return rc;
     }
-    return split_merge(l, v, s, n, p);
+    return split_merge(l, v, s, n, q);
   }
   if (json_kind(j, v) != JSON_ARRAY || json_count(j, v) != 2)
     return loader_wrong(l, v, "a merge is a string or an array of two");
-  for (size_t i = 0; i < 2; i++) {
-    struct vocab_query *q = &p->of[i];
+  for (size_t i = 0; i < 2; i++, q++) {
     json_id part = json_at(j, v, i);
     q->s = json_plain_string(j, part, &q->n);
     if (q->s) continue;
@@ -100,14 +102,6 @@ static int merge_parts(struct loader *l, json_id v, struct parts *p, bool *copie
   return 0;
 }
 
-/* Whether the token is both parts together. */
-static bool is_joined(const struct vocab *v, uint32_t id, const char *a, size_t an, const char *b,
-                      size_t bn) {
-  if (id >= v->size || v->len[id] != an + bn) return false;
-  const char *s = v->blob.data + v->at[id];
-  return !memcmp(s, a, an) && !memcmp(s + an, b, bn);
-}
-
 static int missing(struct loader *l, json_id at, const char *s, size_t n) {
   return err_set(l->err, ERR_FORMAT, "byte %zu: merge %zu: \"%.*s\" is not in the vocabulary",
                  json_offset(l->j, at), l->t->bpe.count, n > 60 ? 60 : (int)n, s);
@@ -115,59 +109,56 @@ static int missing(struct loader *l, json_id at, const char *s, size_t n) {
 
 /* Files have their merges in the order of what they make: it is mostly the token that the merge
  * before made, or the next one, which spares a search. */
-static int find_joined(struct loader *l, const struct parts *p, uint32_t *id) {
+static int find_joined(struct loader *l, json_id at, const struct vocab_query *q, uint32_t *id) {
   const struct vocab *v = &l->t->vocab;
   const struct bpe *b = &l->t->bpe;
-  size_t an = p->of[0].n, bn = p->of[1].n, skip = b->prefix_len;
-  const char *left = p->of[0].s, *right = p->of[1].s + skip;
-  if (bn < skip) return loader_wrong(l, p->at, "a merge's right part is shorter than the prefix");
-  bn -= skip;
+  size_t n = q[1].n - b->prefix_len;
+  const char *right = q[1].s + b->prefix_len;
+  if (q[1].n < b->prefix_len)
+    return loader_wrong(l, at, "a merge's right part is shorter than the prefix");
   uint32_t last = b->count ? b->merges[b->count - 1].result : 0;
   for (*id = last; *id <= last + 1; ++*id)
-    if (is_joined(v, *id, left, an, right, bn)) return 0;
+    if (vocab_is(v, *id, q[0].s, q[0].n, right, n)) return 0;
   struct buf *joined = &l->joined;
   buf_reset(joined);
-  buf_add(joined, left, an);
-  buf_add(joined, right, bn);
+  buf_add(joined, q[0].s, q[0].n);
+  buf_add(joined, right, n);
   int rc = buf_check(joined, "a merge", l->err);
   if (rc) return rc;
-  *id = vocab_find(v, joined->data ? joined->data : "", joined->len);
-  return *id == TOKENIZER_NONE ? missing(l, p->at, joined->data ? joined->data : "", joined->len)
-                               : 0;
+  const char *s = joined->data ? joined->data : "";
+  *id = vocab_find(v, s, joined->len);
+  return *id == TOKENIZER_NONE ? missing(l, at, s, joined->len) : 0;
 }
 
-/* Writes q->hash and q->id of all their parts. */
-static int add_merges(struct loader *l, struct parts *list, size_t count) {
-  const struct vocab *v = &l->t->vocab;
-  struct vocab_query *queries[2 * BATCH];
+static int add_merges(struct loader *l, struct merges *m) {
   int rc = 0;
-  for (size_t i = 0; i < 2 * count; i++) queries[i] = &list[i / 2].of[i % 2];
-  vocab_find_all(v, queries, 2 * count);
-  for (size_t i = 0; i < count && !rc; i++) {
-    const struct vocab_query *q = list[i].of;
+  vocab_find_all(&l->t->vocab, m->of, 2 * m->count);
+  for (size_t i = 0; i < m->count && !rc; i++) {
+    const struct vocab_query *q = &m->of[2 * i];
     uint32_t result;
     for (int k = 0; k < 2 && !rc; k++)
-      if (q[k].id == TOKENIZER_NONE) rc = missing(l, list[i].at, q[k].s, q[k].n);
-    if (!rc) rc = find_joined(l, &list[i], &result);
+      if (q[k].id == TOKENIZER_NONE) rc = missing(l, m->at[i], q[k].s, q[k].n);
+    if (!rc) rc = find_joined(l, m->at[i], q, &result);
     if (!rc) rc = bpe_add(&l->t->bpe, q[0].id, q[1].id, result, l->err);
   }
+  m->count = 0;
   return rc;
 }
 
 static int load_merges(struct loader *l, json_id merges) {
-  struct parts batch[BATCH];
-  size_t count = 0;
+  struct merges m;
+  m.count = 0;
   if (json_kind(l->j, merges) != JSON_ARRAY)
     return err_set(l->err, ERR_FORMAT, "model.merges: an array is expected");
   int rc = bpe_reserve(&l->t->bpe, json_count(l->j, merges), l->err);
   for (struct json_iter it = json_iter(l->j, merges); !rc && json_each(&it);) {
     bool copied;
-    rc = merge_parts(l, it.value, &batch[count], &copied);
-    if (rc || (++count < BATCH && !copied)) continue;
-    rc = add_merges(l, batch, count);
-    count = 0;
+    m.at[m.count] = it.value;
+    rc = merge_parts(l, it.value, &m.of[2 * m.count], &copied);
+    if (rc || (++m.count < BATCH && !copied)) continue;
+    rc = add_merges(l, &m);
   }
-  if (!rc) rc = add_merges(l, batch, count);
+  if (!rc) rc = add_merges(l, &m);
   return rc ? rc : cancel_check(l->err);
 }
 

@@ -219,7 +219,10 @@ struct vocab_query {
   uint64_t hash; /* filled, */
   uint32_t id;   /* and what vocab_find gives */
 };
-void vocab_find_all(const struct vocab *v, struct vocab_query **queries, size_t count);
+void vocab_find_all(const struct vocab *v, struct vocab_query *queries, size_t count);
+/* Whether the token is a and b together. */
+bool vocab_is(const struct vocab *v, uint32_t id, const char *a, size_t an, const char *b,
+              size_t bn);
 const char *vocab_string(const struct vocab *v, uint32_t id, size_t *n); /* NULL: none */
 /* Once all tokens are in: what each decodes to. */
 int vocab_finish(struct vocab *v, bool byte_level, struct err *err);

@@ -70,8 +70,25 @@ uint64_t vocab_hash(const struct vocab *v, const char *s, size_t n) {
   return fold(a * 0xD6E8FEB86659FD93u, b * (v->seed | 1));
 }
 
-static bool is_string(const struct vocab *v, uint32_t id, const char *s, size_t n) {
-  return v->len[id] == n && !memcmp(v->blob.data + v->at[id], s, n);
+/* memcmp for strings that are mostly shorter than a call is worth. */
+static inline bool same(const char *a, const char *b, size_t n) {
+  if (n > 16) return !memcmp(a, b, n);
+  if (n >= 8) return load64(a) == load64(b) && load64(a + n - 8) == load64(b + n - 8);
+  if (n >= 4) return load32(a) == load32(b) && load32(a + n - 4) == load32(b + n - 4);
+  for (size_t i = 0; i < n; i++)
+    if (a[i] != b[i]) return false;
+  return true;
+}
+
+static inline bool is_string(const struct vocab *v, uint32_t id, const char *s, size_t n) {
+  return v->len[id] == n && same(v->blob.data + v->at[id], s, n);
+}
+
+bool vocab_is(const struct vocab *v, uint32_t id, const char *a, size_t an, const char *b,
+              size_t bn) {
+  if (id >= v->size || v->len[id] != an + bn) return false;
+  const char *s = v->blob.data + v->at[id];
+  return same(s, a, an) && same(s + an, b, bn);
 }
 
 /* The slot of the string, or the empty one where it would go. */
@@ -90,6 +107,7 @@ static int grow_slots(struct vocab *v, size_t strings, struct err *err) {
   if (count == old_count) return 0;
   struct vocab_slot *old = v->slots, *slots = mem_array(count, sizeof *slots);
   if (!slots) return err_nomem(err, count * sizeof *slots, "vocabulary");
+  mem_huge(slots, count * sizeof *slots);
   memset(slots, 0xFF, count * sizeof *slots);
   if (!v->seed) v->seed = ((uintptr_t)slots >> 4) * 0x9E3779B97F4A7C15u ^ (uintptr_t)v;
   v->slots = slots;
@@ -180,23 +198,25 @@ void vocab_prefetch(const struct vocab *v, uint64_t hash) {
   if (v->slot_count) __builtin_prefetch(&v->slots[hash & (v->slot_count - 1)], 1);
 }
 
-void vocab_find_all(const struct vocab *v, struct vocab_query **queries, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    queries[i]->hash = vocab_hash(v, queries[i]->s, queries[i]->n);
-    vocab_prefetch(v, queries[i]->hash);
+void vocab_find_all(const struct vocab *v, struct vocab_query *queries, size_t count) {
+  struct vocab_query *end = queries + count;
+  size_t mask = v->slot_count - 1;
+  for (struct vocab_query *q = queries; q < end; q++) {
+    q->hash = vocab_hash(v, q->s, q->n);
+    q->id = TOKENIZER_NONE;
+    vocab_prefetch(v, q->hash);
   }
-  for (size_t i = 0; i < count; i++) {
-    queries[i]->id =
-        v->slot_count ? v->slots[queries[i]->hash & (v->slot_count - 1)].id : TOKENIZER_NONE;
-    if (queries[i]->id == TOKENIZER_NONE) continue;
-    __builtin_prefetch(&v->at[queries[i]->id]);
-    __builtin_prefetch(&v->len[queries[i]->id]);
+  if (!v->slot_count) return;
+  for (struct vocab_query *q = queries; q < end; q++) {
+    q->id = v->slots[q->hash & mask].id;
+    if (q->id == TOKENIZER_NONE) continue;
+    __builtin_prefetch(&v->at[q->id]);
+    __builtin_prefetch(&v->len[q->id]);
   }
-  for (size_t i = 0; i < count; i++)
-    if (queries[i]->id != TOKENIZER_NONE) __builtin_prefetch(v->blob.data + v->at[queries[i]->id]);
-  for (size_t i = 0; i < count; i++)
-    if (queries[i]->id != TOKENIZER_NONE)
-      queries[i]->id = v->slots[slot_of(v, queries[i]->s, queries[i]->n, queries[i]->hash)].id;
+  for (struct vocab_query *q = queries; q < end; q++)
+    if (q->id != TOKENIZER_NONE) __builtin_prefetch(v->blob.data + v->at[q->id]);
+  for (struct vocab_query *q = queries; q < end; q++)
+    if (q->id != TOKENIZER_NONE) q->id = v->slots[slot_of(v, q->s, q->n, q->hash)].id;
 }
 
 uint32_t vocab_find_model(const struct vocab *v, const char *s, size_t n) {

@@ -9,8 +9,15 @@ bytes, or the byte-level alphabet with or without holes), random merges (not onl
 makes: any two tokens, several with one result, pairs given twice, parts with spaces), and a random
 choice of byte_fallback (all byte tokens, some, none), unk_token (none, present, missing), fuse_unk,
 continuing_subword_prefix, end_of_word_suffix, ignore_merges, merges as strings or pairs,
-pre_tokenizer null, ByteLevel or Metaspace, and added tokens that the model does not have. Twelve texts each, of its
-alphabet and of strangers, a few of them long. Compared: the ids, or that both refuse.
+pre_tokenizer null, ByteLevel or Metaspace, and added tokens that the model does not have. Twelve
+texts each, of its alphabet and of strangers, a few of them long. Compared: the ids, or that both refuse.
+
+tokenizers 0.23.3, --models 17000 --seed 11: 204,000 cases, 0 differences; no model that one side only refuses; 2,278
+texts that both refuse (the unknown token is needed and missing).
+
+Left out, since Lathe names an error or keeps the file's ids where the package does something else: two tokens with one id
+(refused), dropout (refused), ids above 4,194,303 (refused), merges of strings and pairs mixed (read), added tokens behind
+a vocabulary with holes (the package counts their ids afresh).
 """
 import argparse
 import json

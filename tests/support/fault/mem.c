@@ -76,6 +76,10 @@ void mem_free_aligned(void *p, size_t size) {
   free(p);
 }
 
+void mem_huge(void *p, size_t size) {
+  (void)p, (void)size;
+}
+
 void mem_trim(void) {
 #if defined(__GLIBC__) && !defined(LATHE_SANITIZE)
   malloc_trim(0);
