@@ -169,22 +169,26 @@ bool charset_property(struct charset *s, const char *name, size_t n, bool bracke
   return true;
 }
 
-/* The run that holds c. */
-static size_t run_of(uint32_t c) {
-  size_t low = 0, high = RUNS;
+/* The run that holds c; a run's first character stands above `bits`. */
+static uint32_t run_of(const uint32_t *runs, size_t count, int bits, uint32_t c) {
+  size_t low = 0, high = count;
   while (high - low > 1) {
     size_t mid = low + (high - low) / 2;
-    if (run_first(mid) <= c)
+    if (runs[mid] >> bits <= c)
       low = mid;
     else
       high = mid;
   }
-  return low;
+  return runs[low] & ((1u << bits) - 1);
+}
+
+unsigned char_script(uint32_t c) {
+  return c < CHARSET_BAD ? run_of(script_runs, COUNT(script_runs), 8, c) : 0;
 }
 
 unsigned char_kind(uint32_t c) {
   if (c >= CHARSET_BAD) return 0;
-  uint32_t flags = run_kind(run_of(c))->flags;
+  uint32_t flags = category_kinds[run_of(category_runs, RUNS, KIND_BITS, c)].flags;
   return (flags & IS_DIGITS ? CHAR_NUMERIC : 0u) |
          (flags & IS_PUNCTUATION ? CHAR_PUNCTUATION : 0u) | (flags & IS_GAP ? CHAR_GAP : 0u) |
          (flags & IS_RUST_WORD ? CHAR_WORD : 0u) | (flags & IS_RUST_SPACE ? CHAR_SPACE : 0u);

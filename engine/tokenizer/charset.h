@@ -58,5 +58,7 @@ enum {
   CHAR_SPACE = 16 /* … and \s */
 };
 unsigned char_kind(uint32_t c);
+/* The number of its script as UnicodeScripts sees it; 0: none. */
+unsigned char_script(uint32_t c);
 
 #endif

@@ -28,7 +28,7 @@
 #include <string.h>
 
 #define MATCH_LIMIT   10000000u
-#define HEAP_LIMIT_KB (64u << 10)
+#define HEAP_LIMIT_KB (256u << 10)
 
 enum { BLOCK = 256, BLOCKS = 0x110000 / BLOCK };
 
@@ -228,7 +228,7 @@ static int put_pattern(struct buf *out, const struct syntax *x, const struct div
   return rc;
 }
 
-static int compile(struct pattern *p, const struct buf *text, struct err *err) {
+static int compile(struct pattern *p, const struct buf *text, bool lazy, struct err *err) {
   int code, rc = 0;
   PCRE2_SIZE at;
   pcre2_compile_context *context = NULL;
@@ -256,7 +256,8 @@ static int compile(struct pattern *p, const struct buf *text, struct err *err) {
       rc = err_set(err, ERR_LIMIT, "regular expression: %s", why);
     goto done;
   }
-  p->jit = !pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE); /* else it is interpreted */
+  /* The machine code of 10.42 goes wrong at (?>a*?.??b+|)c, so what is lazy is interpreted. */
+  p->jit = !lazy && !pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE);
 done:
   pcre2_compile_context_free(context);
   pcre2_general_context_free(memory);
@@ -276,7 +277,7 @@ int pattern_new(struct pattern **out, const char *regex, size_t n, struct err *e
   if (!rc) rc = put_pattern(&text, &x, &d, err);
   if (!rc) {
     (*out)->wide = d.kinds > 256;
-    rc = compile(*out, &text, err);
+    rc = compile(*out, &text, x.lazy, err);
   }
   if (rc) {
     pattern_free(*out);

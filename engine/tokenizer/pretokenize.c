@@ -166,7 +166,6 @@ static int cut_words(struct cutter *c, const char *s, size_t n) {
 static int cut_length(struct cutter *c, size_t length, const char *s, size_t n) {
   size_t from = 0, count = 0, used;
   int rc = 0;
-  c->behavior = CUT_ISOLATED;
   for (size_t at = 0; !rc && at < n; at += used) {
     if (count == length) {
       rc = event(c, from, at, true);
@@ -179,6 +178,22 @@ static int cut_length(struct cutter *c, size_t length, const char *s, size_t n) 
   return rc ? rc : event(c, from, n, true);
 }
 
+/* Before each character whose script is another than the last one's; characters without a script
+ * stay with what is before them, and vanish where there is nothing. */
+static int cut_scripts(struct cutter *c, const char *s, size_t n) {
+  size_t from = n, used;
+  unsigned last = 0;
+  int rc = 0;
+  for (size_t at = 0; !rc && at < n; at += used) {
+    unsigned script = char_script(char_at(s, n, at, &used));
+    if (!script || script == last) continue;
+    if (last) rc = event(c, from, at, true);
+    from = at;
+    last = script;
+  }
+  return rc || !last ? rc : event(c, from, n, true);
+}
+
 static int cut(struct cutter *c, struct matches *m, const struct pre_step *step, const char *s,
                size_t n) {
   switch (step->kind) {
@@ -188,6 +203,8 @@ static int cut(struct cutter *c, struct matches *m, const struct pre_step *step,
     return cut_words(c, s, n);
   case STEP_LENGTH:
     return cut_length(c, step->length, s, n);
+  case STEP_SCRIPTS:
+    return cut_scripts(c, s, n);
   default:
     return cut_chars(c, step, s, n);
   }
@@ -231,13 +248,19 @@ struct rewriting {
   const struct aligned *from;
   struct aligned *to;
   bool begins, sliced;
-  size_t prefixed; /* bytes put before the piece at hand */
-  size_t zero; /* pieces that begin below this byte stand for the input's beginning (untracked) */
+  size_t zero, next_zero; /* untracked: pieces that begin below this byte are first; the next one */
 };
+
+/* The old bytes [at, end) come next in the new text: where `zero` goes. */
+static void carry(struct rewriting *w, size_t at, size_t end, bool copied) {
+  if (at < w->zero && w->zero <= end)
+    w->next_zero = w->to->text.len + 1 + (copied ? w->zero - 1 - at : 0);
+}
 
 /* Bytes [at, end) of the old text, each for what it stood for. */
 static void keep(struct rewriting *w, size_t at, size_t end) {
   const struct aligned *a = w->from;
+  carry(w, at, end, true);
   if (!a->track) {
     aligned_add(w->to, a->text.data + at, end - at, 0, 0);
     return;
@@ -259,6 +282,7 @@ static void keep(struct rewriting *w, size_t at, size_t end) {
 
 /* `n` bytes that stand for what the bytes [at, end) of the old text stand for. */
 static void put_for(struct rewriting *w, const char *s, size_t n, size_t at, size_t end) {
+  carry(w, at, end, false);
   if (w->from->track)
     aligned_add(w->to, s, n, w->from->start[at], w->from->end[end - 1]);
   else
@@ -270,7 +294,6 @@ static void prefix(struct rewriting *w, const char *s, size_t n, struct piece pi
   size_t used;
   char_at(w->from->text.data + piece.start, piece.end - piece.start, 0, &used);
   put_for(w, s, n, piece.start, piece.start + used);
-  w->prefixed = n;
 }
 
 static void write_alphabet(struct rewriting *w, struct piece piece) {
@@ -322,20 +345,20 @@ static void rewrite(struct rewriting *w, struct piece piece) {
 static int run_rewrite(const struct pre_step *step, struct pieces *io, struct pieces *spare,
                        struct rewriting *w, struct err *err) {
   struct cutter c = {.to = spare, .err = err};
-  size_t zero = 0, polled = 0;
+  size_t polled = 0;
   int rc = 0;
   aligned_reset(&spare->a, io->a.track);
   spare->count = 0;
   w->step = step;
   w->from = &io->a;
   w->to = &spare->a;
+  w->next_zero = 0;
   for (size_t i = 0; !rc && i < io->count; i++) {
     struct piece piece = io->list[i];
     if (piece.end == piece.start) continue;
     size_t start = spare->a.text.len;
-    w->prefixed = 0;
     rewrite(w, piece);
-    if (piece.start < w->zero) zero = start + w->prefixed + 1;
+    if (piece.start < w->zero && w->next_zero <= start) w->next_zero = start + 1;
     if (!spare->a.text.failed) rc = add_piece(&c, (struct piece){start, spare->a.text.len});
     if (!rc && piece.end - polled > TOKENIZER_POLL) {
       rc = cancel_check(err);
@@ -343,7 +366,7 @@ static int run_rewrite(const struct pre_step *step, struct pieces *io, struct pi
     }
   }
   if (!rc) rc = buf_check(&spare->a.text, "the words of a text", err);
-  w->zero = zero;
+  w->zero = w->next_zero;
   struct pieces t = *io;
   *io = *spare;
   *spare = t;

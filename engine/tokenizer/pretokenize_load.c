@@ -210,7 +210,13 @@ static int read_length(struct reading *r, json_id v) {
   int64_t length = 5;
   if (!absent(r->j, f) && (!json_int(r->j, f, &length) || length < 1))
     return wrong(r, f, "\"length\" is a whole number, at least 1");
-  return add_step(r, (struct pre_step){.kind = STEP_LENGTH, .length = (size_t)length});
+  return add_step(r, (struct pre_step){
+                         .kind = STEP_LENGTH, .length = (size_t)length, .behavior = CUT_ISOLATED});
+}
+
+static int read_scripts(struct reading *r, json_id v) {
+  (void)v;
+  return add_step(r, (struct pre_step){.kind = STEP_SCRIPTS, .behavior = CUT_ISOLATED});
 }
 
 static int read_any(struct reading *r, json_id v, int depth);
@@ -237,7 +243,8 @@ static int read_any(struct reading *r, json_id v, int depth) {
                {"WhitespaceSplit", read_whitespace_split},
                {"CharDelimiterSplit", read_delimiter},
                {"BertPreTokenizer", read_bert},
-               {"FixedLength", read_length}};
+               {"FixedLength", read_length},
+               {"UnicodeScripts", read_scripts}};
   json_id type = json_get(r->j, v, "type");
   buf_reset(&r->scratch);
   if (depth > MAX_DEPTH)

@@ -256,6 +256,18 @@ static int posix_bracket(struct parse *p, struct charset *set, bool *is) {
   return 0;
 }
 
+/* The reference loses its way where [^…] in a class leaves nothing beyond ASCII: [^[^\s\S]a]. */
+static int check_nested(const struct parse *p, const struct charset *set) {
+  struct charset wide = {0};
+  charset_add(&wide, 0x80, CHARSET_BAD - 1);
+  charset_and(&wide, set);
+  int rc = charset_check(&wide, p->err);
+  if (!rc && !wide.count)
+    rc = unsupported(p, p->at, "a negated class in a class that leaves nothing beyond ASCII");
+  charset_clear(&wide);
+  return rc;
+}
+
 /* One member that is a set of its own; *is false: the next is a character. */
 static int class_set(struct parse *p, struct charset *into, bool *is, int depth) {
   struct charset set = {0};
@@ -267,7 +279,10 @@ static int class_set(struct parse *p, struct charset *into, bool *is, int depth)
     *is = true;
     p->at++;
     rc = class_body(p, &set, &negated, depth + 1);
-    if (!rc && negated) charset_negate(&set);
+    if (!rc && negated) {
+      charset_negate(&set);
+      rc = check_nested(p, &set);
+    }
   }
   if (!rc && !*is && looking(p, "\\")) rc = class_escape(p, &set, true, is);
   if (!rc && *is) charset_or(into, &set);
@@ -596,6 +611,7 @@ static void put_repeat(struct parse *p, const struct repeat *r, char mode) {
   else
     buf_addf(out, "{%u,%u}", r->min, r->max);
   if (mode) buf_addc(out, mode);
+  if (mode == '?') p->x->lazy = true;
 }
 
 /* Makes what was written since `from` a group. */

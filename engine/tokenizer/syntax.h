@@ -22,6 +22,7 @@ struct syntax {
   struct buf text;
   struct charset *sets;
   size_t count, cap;
+  bool lazy; /* has a repetition that takes as little as it can */
 };
 /* ERR_FORMAT: the reference refuses it too. ERR_UNSUPPORTED: it does not. ERR_LIMIT: too large. All
  * name the construct and its byte. */

@@ -28,6 +28,15 @@ for _, name in ipairs { "accept", "reject", "record" } do
   end
 end
 
+-- Regular expressions: a pattern, a zero byte, a text.
+for n, regex in ipairs {
+  [['s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+]],
+  [[(?i:'s|'t)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}?|\s*[\r\n]|\s++$|^\b.]],
+  [[[\p{Lu}\p{M}&&[^\p{Han}[:digit:]]]*(?<=a|bc)(?<!\x{41})(?m:.)(?x: a #b)]],
+} do
+  put("pattern", "r" .. n, regex .. "\0Hello  world's 123\n\xe4\xbd\xa0\xff!")
+end
+
 -- Model files.
 local path = folder .. "/seed.tmp"
 assert(file.mkdirs(folder))

@@ -135,6 +135,40 @@ def ask_steps():
     return found
 
 
+def ask_scripts():
+    """UnicodeScripts: runs of characters of one script as it sees them; 0 for those without one,
+    which cut nothing and, at the beginning of a text, vanish."""
+    step = pt.UnicodeScripts()
+    lone = []
+    for batch in BATCHES:
+        lone += [c for c in batch if step.pre_tokenize_str(chr(c))]
+    starts = set()
+    for at in range(0, len(lone), 4096):
+        part = lone[max(at - 1, 0):at + 4096]
+        starts.update(ord(p[0]) for p, _ in step.pre_tokenize_str("".join(map(chr, part)))
+                      if ord(p[0]) != part[0] or not at)
+    reps, runs, some = [], [], set(lone)
+    kind = 0
+    for c in SCALARS:
+        if c not in some:
+            now = 0
+        elif c not in starts and runs:
+            now = last
+        else:
+            now = next((i + 1 for i, rep in enumerate(reps)
+                        if len(step.pre_tokenize_str(chr(rep) + chr(c))) == 1), 0)
+            if not now:
+                reps.append(c)
+                now = len(reps)
+        if now:
+            last = now
+        if now != kind or not runs:
+            runs.append((c, now))
+            kind = now
+    assert len(reps) < 256
+    return runs
+
+
 def folds(everything):
     """Single characters that (?i:) takes for each other; characters that stand for several."""
     touched = set()
@@ -256,6 +290,11 @@ def main():
     flat = sorted((n.lower().replace("_", ""), a, b, f) for n, a, b, f in entries)
     print(f"static const struct category_name category_names[{len(flat)}] = {{")
     rows(['{"%s",%#x,%d,%#x}' % (e[0].replace("\\", "\\\\"), *e[1:]) for e in flat], 3)
+    print("};")
+    scripts_seen = ask_scripts()
+    print("/* Of UnicodeScripts: first character << 8 | script; 0: none. */")
+    print(f"static const uint32_t script_runs[{len(scripts_seen)}] = {{")
+    rows([str(c << 8 | k) for c, k in scripts_seen], 10)
     print("};")
     done, lines = set(), []
     for c in sorted(groups):

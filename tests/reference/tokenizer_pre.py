@@ -223,6 +223,7 @@ def one(r, depth=0):
         lambda r: {"type": "Whitespace"}, lambda r: {"type": "WhitespaceSplit"},
         lambda r: {"type": "BertPreTokenizer"},
         lambda r: {"type": "CharDelimiterSplit", "delimiter": r.choice(LETTERS)},
+        lambda r: {"type": "UnicodeScripts"},
         lambda r: {"type": "FixedLength", "length": r.randint(1, 6)}]
     if r.random() < 0.3 and depth < 2:
         return {"type": "Sequence",
