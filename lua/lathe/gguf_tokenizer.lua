@@ -163,30 +163,31 @@ local function read_llama(g)
   if not scores then return nil, message, code end
   if #scores < #tokens then return wrong "tokenizer.ggml.scores has fewer values than there are tokens" end
   local facts = facts_of(g, tokens, true)
+  local bos, eos = facts.add_bos and facts.bos, facts.add_eos and facts.eos
   local out, unknown, fallback = {}, facts.unk, false
   for i, kind in ipairs(kinds) do
-    if kind == UNKNOWN then unknown = i - 1 end
-    if kind < NORMAL or kind > BYTE or kind == UNUSED then kind = NORMAL end
+    if kind < NORMAL or kind > BYTE or kind == UNUSED then kind = NORMAL end -- llama.cpp uses unused ones too
+    if i - 1 == bos or i - 1 == eos then kind = CONTROL end
+    if kind == UNKNOWN then
+      unknown = unknown or i - 1
+      if unknown ~= i - 1 then kind = CONTROL end
+    end
     fallback = fallback or kind == BYTE
     kinds[i] = kind
   end
-  if unknown == nil then unknown = 0 end -- llama.cpp's own guess
+  if not unknown and (tokens[1] == "<unk>" or kinds[1] == CONTROL) then unknown = 0 end -- llama.cpp's own guess
+  if not unknown or unknown == bos or unknown == eos then return wrong "the file names no unknown token" end
   kinds[unknown + 1] = UNKNOWN
   for i, token in ipairs(tokens) do
     out[i] = bytes_field(1, bytes_field(1, token) .. string.pack("<Bf", 0x15, scores[i]) .. int_field(3, kinds[i]))
-  end
-  -- The ids of BOS and EOS go into the model only where they are added.
-  local bos, eos = facts.add_bos and facts.bos, facts.add_eos and facts.eos
-  for _, id in ipairs { bos or false, eos or false } do
-    if id and kinds[id + 1] ~= CONTROL then return wrong(("token %d is added to texts, but is no control token"):format(id)) end
   end
   out[#out + 1] = bytes_field(2, int_field(3, 2) .. int_field(35, fallback and 1 or 0)
     .. int_field(41, bos or #tokens) .. int_field(42, eos or #tokens))
   local prefix = flag(g, "add_space_prefix", true)
   out[#out + 1] = bytes_field(3, bytes_field(1, "identity") .. int_field(3, prefix and 1 or 0) .. int_field(4, 0))
   local text
-  text, message, code = files.sentencepiece(table.concat(out), { bos = bos ~= nil and bos ~= false,
-    eos = eos ~= nil and eos ~= false, space = "always" })
+  text, message, code = files.sentencepiece(table.concat(out), { bos = math.type(bos) == "integer",
+    eos = math.type(eos) == "integer", space = "always" })
   if not text then return nil, message, code end
   return text, facts
 end
@@ -427,9 +428,10 @@ end
 -- Flags of added tokens that GGUF cannot carry.
 local function note_flags(tok, notes)
   local strips, normalized
+  local prepends = given(tok.json.model.byte_fallback) == true and given(tok.json.normalizer)
   for _, a in ipairs(given(tok.json.added_tokens) or {}) do
     if a.lstrip == true or a.rstrip == true or a.single_word == true then strips = strips or a.content end
-    if a.normalized == true and given(tok.json.normalizer) then normalized = normalized or a.content end
+    if a.normalized == true and prepends then normalized = normalized or a.content end
   end
   if strips then
     notes[#notes + 1] = ("some added tokens take the spaces around them, or stand alone only ('%s'): llama.cpp does "
