@@ -128,11 +128,14 @@ static int l_save_image(lua_State *L) {
 
 static const char *const encode_options[] = {"special", "offsets", "plain", NULL};
 
+static int common_flags(lua_State *L, int arg) {
+  return (bind_opt_boolean(L, arg, "special", false) ? TOKENIZER_SPECIAL : 0) |
+         (bind_opt_boolean(L, arg, "plain", false) ? TOKENIZER_PLAIN : 0);
+}
+
 static int encode_flags(lua_State *L, int arg) {
   bind_options(L, arg, encode_options);
-  return (bind_opt_boolean(L, arg, "special", false) ? TOKENIZER_SPECIAL : 0) |
-         (bind_opt_boolean(L, arg, "offsets", false) ? TOKENIZER_SPANS : 0) |
-         (bind_opt_boolean(L, arg, "plain", false) ? TOKENIZER_PLAIN : 0);
+  return common_flags(L, arg) | (bind_opt_boolean(L, arg, "offsets", false) ? TOKENIZER_SPANS : 0);
 }
 
 static void push_ids(lua_State *L, const struct tokens *ts) {
@@ -225,6 +228,41 @@ static int l_encode_packed(lua_State *L) {
   return flags & TOKENIZER_SPANS ? 2 : 1;
 }
 
+/*** The beginning of a text, or its end, in at most so many tokens. No character and no added token is
+cut, so there may be fewer.
+-- @function tokenizer:truncate
+-- @param text string
+-- @param max integer: the most tokens, those that special=true adds included
+-- @param options table: as in encode; side="right" is what is cut off, "left" cuts the beginning
+-- @return string: what is left of the text; equal to it when nothing had to be cut off
+-- @return table: its ids, which are those that the whole text has there
+-- @return table: with offsets=true, {start, stop} for each id, as bytes of the whole text
+-- @error misuse (special tokens alone are more than max)
+-- @example tok:truncate(document, 512, { special = true }) */
+static int l_truncate(lua_State *L) {
+  static const char *const known[] = {"special", "offsets", "plain", "side", NULL};
+  struct box *b = check_box(L);
+  size_t n;
+  uint64_t at;
+  const char *text = luaL_checklstring(L, 2, &n);
+  lua_Integer max = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, max >= 0, 3, "0 or more");
+  bind_options(L, 4, known);
+  const char *side = bind_opt_string(L, 4, "side", "right");
+  bool left = strcmp(side, "left") == 0, offsets = bind_opt_boolean(L, 4, "offsets", false);
+  if (!left && strcmp(side, "right") != 0) luaL_error(L, "side = \"left\" or \"right\"");
+  int flags = common_flags(L, 4) | (left ? TOKENIZER_LEFT : 0);
+  struct tokens *ts = new_tokens(L);
+  struct err err;
+  if (tokenizer_truncate(b->t, b->work, text, n, flags, (size_t)max, ts, &at, &err))
+    return bind_fail(L, &err);
+  lua_pushlstring(L, left ? text + at : text, left ? n - at : at);
+  push_ids(L, ts);
+  if (offsets) push_spans(L, ts);
+  tokens_clear(ts);
+  return offsets ? 3 : 2;
+}
+
 /*** The number of tokens of a text.
 -- @function tokenizer:count
 -- @param text string
@@ -247,8 +285,7 @@ static const char *const batch_options[] = {"special", "plain", "threads", NULL}
 
 static int batch_flags(lua_State *L, int arg) {
   bind_options(L, arg, batch_options);
-  return (bind_opt_boolean(L, arg, "special", false) ? TOKENIZER_SPECIAL : 0) |
-         (bind_opt_boolean(L, arg, "plain", false) ? TOKENIZER_PLAIN : 0);
+  return common_flags(L, arg);
 }
 
 static const char *text_at(lua_State *L, int list, lua_Integer i, size_t *n) {
@@ -859,6 +896,7 @@ int luaopen_engine_tokenizer(lua_State *L) {
                                      {"count", l_count},
                                      {"truncate", l_truncate},
                                      {"cut", l_cut},
+                                     {"truncate", l_truncate},
                                      {"encode_batch", l_encode_batch},
                                      {"count_batch", l_count_batch},
                                      {"settings", l_settings},

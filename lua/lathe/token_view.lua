@@ -64,14 +64,23 @@ local function shortened(text, columns)
   return table.concat(out) .. "…"
 end
 
+local function tokens_of(tok, text, options)
+  local given = { special = options.special, plain = options.plain, offsets = true }
+  if not options.max then return tok:encode(text, given) end
+  given.side = options.side
+  local left, ids, spans = tok:truncate(text, options.max, given)
+  if not left then error({ message = ids, code = spans }, 0) end
+  return ids, spans
+end
+
 -- The cells of a text: { label, id, width, special, ends = the line ends behind it }.
 local function cells(tok, text, options, widest)
   local special, out = {}, {}
   for _, a in ipairs(tok:added()) do special[a.id] = a.special end
-  for i, row in ipairs(tok:explain(text, { special = options.special, plain = options.plain })) do
-    local id, token, from, to = table.unpack(row, 1, 4)
-    local piece = text:sub(from + 1, to)
-    local label = piece == "" and token or M.visible(piece)
+  local ids, spans = tokens_of(tok, text, options)
+  for i, id in ipairs(ids) do
+    local piece = text:sub(spans[i][1] + 1, spans[i][2])
+    local label = piece == "" and tok:token(id) or M.visible(piece)
     label = shortened(label, math.min(widest, LONGEST))
     local width = math.max(ustring.width(label), #tostring(id))
     out[i] = { label = label, id = tostring(id), width = width, special = special[id], ends = piece:find "\n$" }
@@ -91,7 +100,7 @@ end
 --- The tokens of a text in rows: their texts, below each its id.
 -- @param tok tokenizer
 -- @param text string
--- @param options table: optional { special, plain, colours = boolean, width = columns }
+-- @param options table: optional { special, plain, max, side, colours = boolean, width = columns }
 -- @return string: ends with a line end, unless there are no tokens
 -- @return integer: how many tokens
 function M.render(tok, text, options)

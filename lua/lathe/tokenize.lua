@@ -28,7 +28,7 @@ local function fail(code, format, ...) error({ message = format:format(...), cod
 -- What other modules say, passed on.
 local function sure(value, message, code)
   if value == nil then error({ message = message or "failed", code = code }, 0) end
-  return value
+  return value, message
 end
 
 -- ---- output ----
@@ -150,13 +150,14 @@ local function encode_options(options, offsets)
   return { special = options.special, plain = options.plain, offsets = offsets or nil }
 end
 
--- The ids of one text, cut to --max; then how many bytes of it they stand for.
+-- The ids of one text, cut to --max.
 local function ids_of(tok, text, options, offsets)
-  if not options.max then return tok:encode(text, encode_options(options, offsets)) end
   local given = encode_options(options, offsets)
+  if not options.max then return sure(tok:encode(text, given)) end
   given.side = options.side
-  local _, ids, spans = tok:truncate(text, options.max, given)
-  return sure(ids, spans), spans
+  local left, ids, spans = tok:truncate(text, options.max, given)
+  sure(left, ids, spans)
+  return ids, spans
 end
 
 -- The ids of several texts.
@@ -219,11 +220,10 @@ end
 
 local function print_tokens(tok, source, options)
   local view = require "lathe.token_view"
+  local given = encode_options(options)
+  given.max, given.side, given.colours = options.max, options.side, options.colours
   local function draw(text)
-    if options.max then
-      text = sure(tok:truncate(text, options.max, { special = options.special, plain = options.plain, side = options.side }))
-    end
-    put((view.render(tok, text, { special = options.special, plain = options.plain, colours = options.colours })))
+    put((view.render(tok, text, given)))
     flush()
   end
   if options.each_line then return source:items(options, draw) end
