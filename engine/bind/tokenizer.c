@@ -228,17 +228,17 @@ static int l_encode_packed(lua_State *L) {
   return flags & TOKENIZER_SPANS ? 2 : 1;
 }
 
-/*** The beginning of a text, or its end, in at most so many tokens. No character and no added token is
-cut, so there may be fewer.
+/*** At most so many tokens of a text, and where the text was cut for it: never inside a character or an
+added token, so there may be fewer. The ids are those of the whole text.
 -- @function tokenizer:truncate
 -- @param text string
 -- @param max integer: the most tokens, those that special=true adds included
--- @param options table: as in encode; side="right" is what is cut off, "left" cuts the beginning
--- @return string: what is left of the text; equal to it when nothing had to be cut off
--- @return table: its ids, which are those that the whole text has there
--- @return table: with offsets=true, {start, stop} for each id, as bytes of the whole text
--- @error misuse (special tokens alone are more than max)
--- @example tok:truncate(document, 512, { special = true }) */
+-- @param options table: as in encode; side="right" is what is cut off, "left" cuts off the beginning
+-- @return table: ids
+-- @return integer: bytes before the cut; text:sub(1, cut) (with side="left": text:sub(cut + 1)) is what is left
+-- @return table: with offsets=true, {start, stop} for each id, bytes of the whole text
+-- @error misuse: special=true alone adds more tokens than max
+-- @example local ids, cut = tok:truncate(text, 512) */
 static int l_truncate(lua_State *L) {
   static const char *const known[] = {"special", "offsets", "plain", "side", NULL};
   struct box *b = check_box(L);
@@ -246,18 +246,18 @@ static int l_truncate(lua_State *L) {
   uint64_t at;
   const char *text = luaL_checklstring(L, 2, &n);
   lua_Integer max = luaL_checkinteger(L, 3);
-  luaL_argcheck(L, max >= 0, 3, "0 or more");
+  luaL_argcheck(L, max >= 0, 3, "a number of tokens, not negative");
   bind_options(L, 4, known);
   const char *side = bind_opt_string(L, 4, "side", "right");
   bool left = strcmp(side, "left") == 0, offsets = bind_opt_boolean(L, 4, "offsets", false);
-  if (!left && strcmp(side, "right") != 0) luaL_error(L, "side = \"left\" or \"right\"");
+  luaL_argcheck(L, left || strcmp(side, "right") == 0, 4, "side is \"right\" or \"left\"");
   int flags = common_flags(L, 4) | (left ? TOKENIZER_LEFT : 0);
   struct tokens *ts = new_tokens(L);
   struct err err;
   if (tokenizer_truncate(b->t, b->work, text, n, flags, (size_t)max, ts, &at, &err))
     return bind_fail(L, &err);
-  lua_pushlstring(L, left ? text + at : text, left ? n - at : at);
   push_ids(L, ts);
+  lua_pushinteger(L, (lua_Integer)at);
   if (offsets) push_spans(L, ts);
   tokens_clear(ts);
   return offsets ? 3 : 2;
@@ -342,37 +342,6 @@ static int l_count_batch(lua_State *L) {
     lua_rawseti(L, -2, i);
   }
   return 1;
-}
-
-/*** At most so many tokens of a text, and where the text was cut for it: never inside a character or an
-added token. The ids are those of the whole text.
--- @function tokenizer:truncate
--- @param text string
--- @param max integer: the most tokens, those that special=true adds included
--- @param options table: special, plain as in encode; left=true cuts off the beginning
--- @return table: ids
--- @return integer: bytes before the cut; text:sub(1, cut) (with left: text:sub(cut + 1)) is what is left
--- @error misuse: special=true alone adds more tokens than max
--- @example local ids, cut = tok:truncate(text, 512) */
-static int l_truncate(lua_State *L) {
-  static const char *const known[] = {"special", "plain", "left", NULL};
-  struct box *b = check_box(L);
-  size_t n;
-  const char *s = luaL_checklstring(L, 2, &n);
-  lua_Integer max = luaL_checkinteger(L, 3);
-  luaL_argcheck(L, max >= 0, 3, "a number of tokens, not negative");
-  bind_options(L, 4, known);
-  int flags = (bind_opt_boolean(L, 4, "special", false) ? TOKENIZER_SPECIAL : 0) |
-              (bind_opt_boolean(L, 4, "plain", false) ? TOKENIZER_PLAIN : 0) |
-              (bind_opt_boolean(L, 4, "left", false) ? TOKENIZER_LEFT : 0);
-  struct tokens *ts = new_tokens(L);
-  struct err err;
-  uint64_t at;
-  if (tokenizer_truncate(b->t, b->work, s, n, flags, (size_t)max, ts, &at, &err))
-    return bind_fail(L, &err);
-  push_ids(L, ts);
-  lua_pushinteger(L, (lua_Integer)at);
-  return 2;
 }
 
 /*** The last place where a long text may be cut without any effect on the ids: for texts that come
@@ -896,7 +865,6 @@ int luaopen_engine_tokenizer(lua_State *L) {
                                      {"count", l_count},
                                      {"truncate", l_truncate},
                                      {"cut", l_cut},
-                                     {"truncate", l_truncate},
                                      {"encode_batch", l_encode_batch},
                                      {"count_batch", l_count_batch},
                                      {"settings", l_settings},

@@ -68,8 +68,8 @@ local function tokens_of(tok, text, options)
   local given = { special = options.special, plain = options.plain, offsets = true }
   if not options.max then return tok:encode(text, given) end
   given.side = options.side
-  local left, ids, spans = tok:truncate(text, options.max, given)
-  if not left then error({ message = ids, code = spans }, 0) end
+  local ids, cut, spans = tok:truncate(text, options.max, given)
+  if not ids then error({ message = cut, code = spans }, 0) end
   return ids, spans
 end
 

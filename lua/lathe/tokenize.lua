@@ -155,8 +155,8 @@ local function ids_of(tok, text, options, offsets)
   local given = encode_options(options, offsets)
   if not options.max then return sure(tok:encode(text, given)) end
   given.side = options.side
-  local left, ids, spans = tok:truncate(text, options.max, given)
-  sure(left, ids, spans)
+  local ids, cut, spans = tok:truncate(text, options.max, given)
+  sure(ids, cut, spans)
   return ids, spans
 end
 
@@ -232,9 +232,10 @@ end
 
 -- ---- counting ----
 
-local function new_sum(name) return { name = name, tokens = 0, bytes = 0, texts = 0, longest = 0, cut = 0 } end
+local function new_sum(name) return { name = name, tokens = 0, uncut = 0, bytes = 0, texts = 0, longest = 0, cut = 0 } end
 
 local function add_text(sum, tokens, bytes, max)
+  sum.uncut = sum.uncut + tokens
   if max and tokens > max then tokens, sum.cut = max, sum.cut + 1 end
   sum.tokens, sum.bytes, sum.texts = sum.tokens + tokens, sum.bytes + bytes, sum.texts + 1
   sum.longest = math.max(sum.longest, tokens)
@@ -282,7 +283,7 @@ end
 
 local function row_of(sum, columns)
   local out = {}
-  local values = { tokens = sum.tokens, bytes = sum.bytes, ["bytes/token"] = sum.tokens > 0 and sum.bytes / sum.tokens or 0.0,
+  local values = { tokens = sum.tokens, bytes = sum.bytes, ["bytes/token"] = sum.uncut > 0 and sum.bytes / sum.uncut or 0.0,
     texts = sum.texts, longest = sum.longest, cut = sum.cut }
   for i, c in ipairs(columns) do out[i] = ("%" .. c[2] .. "s"):format(c[3]:format(values[c[1]])) end
   return table.concat(out) .. "  " .. sum.name .. "\n"
@@ -319,7 +320,7 @@ local function counter(options)
     put(options.json and sum_object(sum) or row_of(sum, columns))
     flush()
     files = files + 1
-    for _, key in ipairs { "tokens", "bytes", "texts", "cut" } do total[key] = total[key] + sum[key] end
+    for _, key in ipairs { "tokens", "uncut", "bytes", "texts", "cut" } do total[key] = total[key] + sum[key] end
     total.longest = math.max(total.longest, sum.longest)
   end
   local function finish()

@@ -83,6 +83,18 @@ test.case("numbers per file and in total", function()
   end)
 end)
 
+test.case("at most so many tokens", function()
+  with({ ["a.txt"] = "low tide <s> low", ["b.txt"] = "low" }, function(run, tok)
+    local all = tok:encode "low tide <s> low"
+    gives(run, "--max 3 a.txt", table.concat(all, " ", 1, 3) .. "\n")
+    gives(run, "--max 2 --side left a.txt b.txt", table.concat(all, " ", #all - 1) .. "\n" .. ids(tok, "low") .. "\n")
+    local status, out = run "--max 3 --count --json a.txt b.txt"
+    local total = {}
+    for line in out:gmatch "[^\n]+" do total = json.decode(line) end
+    test.equal({ status, total.file, total.tokens, total.cut }, { 0, "total", 3 + tok:count "low", 1 })
+  end)
+end)
+
 test.case("objects: ids, tokens, offsets", function()
   with({ ["a.txt"] = "low <s>" }, function(run)
     gives(run, "--json a.txt", '{"file":"a.txt","ids":[259,222,0],"offsets":[[0,3],[3,4],[4,7]],"tokens":["low","Ġ","<s>"]}\n')

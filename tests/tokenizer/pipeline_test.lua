@@ -144,7 +144,7 @@ test.case("cut at a number of tokens", function()
   test.equal(cut("a b<x>c", 6), { 5, 6 }) -- that ▁ stands for c, which does not fit
   test.equal(cut("a b<x>c", 1), { 0, 0 })
   test.equal(cut("a b<x>c", 4, { special = true }), { 3, 0 })
-  test.equal(cut("a b<x>c", 7, { special = true, left = true }), { 7, 2 })
+  test.equal(cut("a b<x>c", 7, { special = true, side = "left" }), { 7, 2 })
   local none, message, code = tok:truncate("a", 2, { special = true })
   test.equal({ none, code }, { nil, "misuse" })
   test.contains(message, "at most 2 tokens, but 3 are added")
