@@ -6,6 +6,7 @@
 local checkpoint = require "engine.checkpoint"
 local file = require "engine.file"
 local gguf = require "engine.gguf"
+local json = require "engine.json"
 local safetensors = require "engine.safetensors"
 local tokenizer = require "engine.tokenizer"
 
@@ -78,6 +79,56 @@ put("config", "rope", [[{"model_type":"llama","vocab_size":64,"hidden_size":32,"
 local text = "The quick brown fox jumps over the lazy dog. It's 2026; they'll be über-happy, 日本!\n\n\tEnd  "
 local tok = assert(tokenizer.train { texts = { text:rep(3) }, vocab_size = 280, special = { "<|end|>" } })
 put("tokenizer", "trained", tok:json() .. "\xff" .. text .. "<|end|>")
+
+-- Every kind of section once, around a vocabulary of a few characters.
+local function pattern(regex) return { Regex = regex } end
+local SECTIONS = {
+  normalizer = {
+    { type = "NFC" }, { type = "NFKD" }, { type = "Lowercase" }, { type = "StripAccents" }, { type = "Nmt" },
+    { type = "Prepend", prepend = "▁" }, { type = "Strip", strip_left = true, strip_right = true },
+    { type = "Replace", pattern = { String = " " }, content = "▁" }, { type = "ByteLevel" },
+    { type = "Replace", pattern = pattern " {2,}|a*", content = "b" },
+    { type = "BertNormalizer", clean_text = true, handle_chinese_chars = true, lowercase = true },
+    { type = "Sequence", normalizers = { { type = "Prepend", prepend = "▁" },
+      { type = "Replace", pattern = { String = " " }, content = "▁" } } } },
+  pre_tokenizer = {
+    { type = "ByteLevel", add_prefix_space = true, use_regex = true }, { type = "Whitespace" },
+    { type = "WhitespaceSplit" }, { type = "Digits", individual_digits = true }, { type = "BertPreTokenizer" },
+    { type = "Punctuation", behavior = "MergedWithPrevious" },
+    { type = "CharDelimiterSplit", delimiter = "e" },
+    { type = "Metaspace", replacement = "▁", prepend_scheme = "first", split = true },
+    { type = "Split", pattern = pattern [[\p{L}+|\s+(?!\S)|(?i:'s|'t)]], behavior = "Isolated", invert = false },
+    { type = "Split", pattern = { String = "o" }, behavior = "Contiguous", invert = true },
+    { type = "Sequence", pretokenizers = { { type = "Punctuation", behavior = "Contiguous" },
+      { type = "ByteLevel", add_prefix_space = false, use_regex = true }, { type = "Digits" },
+      { type = "Split", pattern = pattern "[0-9][0-9][0-9]", behavior = "Isolated", invert = false } } } },
+  post_processor = {
+    { type = "RobertaProcessing", cls = { "a", 0 }, sep = { "b", 1 } }, { type = "ByteLevel", trim_offsets = true },
+    { type = "TemplateProcessing", single = { { SpecialToken = { id = "a", type_id = 0 } },
+      { Sequence = { id = "A", type_id = 0 } } }, special_tokens = { a = { id = "a", ids = { 0 } } } } },
+  decoder = {
+    { type = "ByteLevel" }, { type = "ByteFallback" }, { type = "Fuse" }, { type = "BPEDecoder", suffix = "b" },
+    { type = "Strip", content = " ", start = 1, stop = 1 }, { type = "WordPiece", prefix = "##", cleanup = true },
+    { type = "Replace", pattern = { String = "▁" }, content = " " },
+    { type = "Replace", pattern = pattern "a*", content = "x" }, { type = "Metaspace", replacement = "▁" },
+    { type = "Sequence", decoders = { { type = "Replace", pattern = { String = "▁" }, content = " " },
+      { type = "ByteFallback" }, { type = "Fuse" }, { type = "Strip", content = " ", start = 1, stop = 0 } } } },
+  truncation = { { direction = "Left", max_length = 5, strategy = "OnlyFirst", stride = 1 } },
+  padding = { { strategy = { Fixed = 8 }, direction = "Left", pad_to_multiple_of = 8, pad_id = 3, pad_token = "d" } },
+}
+local vocab, ids = {}, 0
+local CHARACTERS = "abcdefghilmnoprstuvwxyz .'ĠÃ¼▁0123"
+for c in CHARACTERS:gmatch(utf8.charpattern) do vocab[c], ids = ids, ids + 1 end
+for _, token in ipairs { "<unk>", "ab", "<0xC3>", "<0xBC>", "th", "▁th", "Ġth" } do vocab[token], ids = ids, ids + 1 end
+local function added(content, id) return { content = content, id = id, special = true, rstrip = true, normalized = true } end
+for section, values in pairs(SECTIONS) do
+  for i, value in ipairs(values) do
+    put("tokenizer", section .. i, json.encode {
+      [section] = value, added_tokens = { added("<x>", ids), added("B", ids + 1) },
+      model = { type = "BPE", vocab = vocab, merges = { { "a", "b" }, { "t", "h" } }, byte_fallback = true,
+        unk_token = "<unk>" } } .. "\xff" .. text .. " <x> B üb 123")
+  end
+end
 
 -- Rank files and SentencePiece models. base64 of n bytes whose values are below 256.
 local function base64(bytes)
