@@ -53,7 +53,7 @@ static struct tokens *new_tokens(lua_State *L) {
 }
 
 /*** Loads a tokenizer from a tokenizer.json or from the folder that holds one.
--- Byte-level BPE with GPT-2's pattern; other kinds are refused by name.
+-- BPE, byte-level or of SentencePiece's kind; other kinds are refused by name.
 -- @function engine.tokenizer.load
 -- @param path string: a tokenizer.json, or a folder with one
 -- @return tokenizer: with encode, decode, count, id, token, save …

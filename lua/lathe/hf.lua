@@ -237,8 +237,8 @@ function M.adapter(folder)
   return out
 end
 
-local TOKENIZER_FILES = { "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-  "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json" }
+local TOKENIZER_FILES = { "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
+  "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json" }
 
 local function copy_files(from, to, names)
   for _, name in ipairs(names) do

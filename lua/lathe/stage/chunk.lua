@@ -23,7 +23,8 @@ local M = {
     by = { type = "string", default = "characters", choices = { "characters", "tokens" },
       help = "what size and overlap count" },
     tokenizer = { type = "string", default = "tokenizer",
-      help = "for tokens: the name of a tokenizer that the recipe makes, or a path" },
+      help = "for tokens: the name of a tokenizer that the recipe makes, or a path (a model's folder, tokenizer.json, "
+        .. "tokenizer.model, .tiktoken, .gguf)" },
     separators = { type = "table|string",
       help = "for characters: where to cut, best first; or a language: markdown, python, lua …" },
     field = { type = "string", default = "text", help = "the field to cut" },
@@ -69,7 +70,7 @@ local function tokenizer(ctx)
   if not cache.tokenizer then
     local name = ctx.options.tokenizer
     local path = is_path(name) and name or ctx.artifact(name)
-    local tok, message, code = require("engine.tokenizer").load(path)
+    local tok, message, code = require("lathe.tokenizers").load(path)
     if not tok then return nil, message, code end
     cache.tokenizer = tok
   end
