@@ -32,7 +32,13 @@ enum {
   NORMAL_NMT_GONE = 1 << 19,
   NORMAL_NMT_SPACE = 1 << 20,
   NORMAL_SPACE = 1 << 21, /* Strip takes it away */
-  NORMAL_LOWER = 1 << 22  /* it has a lowercase */
+  NORMAL_LOWER = 1 << 22, /* it has a lowercase */
+  /* of graphemes: */
+  NORMAL_EXTEND = 1 << 23,  /* joins what stands before it */
+  NORMAL_PREPEND = 1 << 24, /* what stands behind joins it */
+  NORMAL_CONTROL = 1 << 25, /* nothing joins it */
+  NORMAL_PICTOGRAPH = 1 << 26,
+  NORMAL_SPACING = 1 << 27 /* joins, but parts a pictograph from a joiner */
 };
 
 extern const uint32_t normal_record[];
@@ -84,5 +90,13 @@ enum normal_form { FORM_NFC, FORM_NFD, FORM_NFKC, FORM_NFKD };
 /* Whether the text is in the form; exact up to compositions that turn out to change nothing. */
 bool form_keeps(enum normal_form form, const char *s, size_t n);
 int form_run(enum normal_form form, struct step_io *io, struct err *err);
+
+/* ---- charsmap.c ---- the Precompiled normalizer */
+
+struct charsmap;
+int charsmap_load(struct charsmap **out, const char *base64, size_t n, struct err *err);
+void charsmap_free(struct charsmap *m);
+bool charsmap_keeps(const struct charsmap *m, const char *s, size_t n);
+void charsmap_run(const struct charsmap *m, struct step_io *io);
 
 #endif

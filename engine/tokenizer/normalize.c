@@ -8,14 +8,13 @@
  *      {"type": "Replace", "pattern": {"String": " "} | {"Regex": " +"}, "content": "▁"},
  *      {"type": "Strip", "strip_left": true, "strip_right": true},
  *      {"type": "Lowercase" | "StripAccents" | "Nmt" | "ByteLevel"},
+ *      {"type": "Precompiled", "precompiled_charsmap": base64},    see charsmap.c
  *      {"type": "BertNormalizer", "clean_text": …, "handle_chinese_chars": …,
  *                                 "strip_accents": … | null (as lowercase), "lowercase": …} ]}
  *
  * Sequences are flattened; a BertNormalizer becomes the steps it is made of. What is put in stands
  * for what the reference says it stands for: a Prepend for the first character, a Replace for the
  * last character that its pattern matched, one character's expansion for that character.
- *
- * Not done: Precompiled (the table of a Unigram model), refused by name.
  */
 #include <string.h>
 #ifdef __SSE2__
@@ -37,7 +36,8 @@ enum step_kind {
   STEP_FILTER, /* characters with a flag of `gone` go, those with one of `space` become spaces */
   STEP_CJK,
   STEP_LOWER,
-  STEP_BYTES
+  STEP_BYTES,
+  STEP_CHARSMAP
 };
 
 struct step {
@@ -46,6 +46,7 @@ struct step {
   bool left, right;
   uint32_t gone, space;
   struct pattern *pattern;
+  struct charsmap *charsmap;
   char *find, *content; /* of content: the text put in */
   size_t find_n, content_n;
 };
@@ -330,6 +331,8 @@ static bool step_keeps(const struct step *step, const char *s, size_t n) {
     return strip_keeps(step, s, n);
   case STEP_BYTES:
     return bytes_stay(s, n);
+  case STEP_CHARSMAP:
+    return charsmap_keeps(step->charsmap, s, n);
   default:
     return !any_flagged(s, n, flags_of(step));
   }
@@ -357,6 +360,9 @@ static int step_run(const struct step *step, struct step_io *io, struct err *err
     break;
   case STEP_BYTES:
     run_bytes(io);
+    break;
+  case STEP_CHARSMAP:
+    charsmap_run(step->charsmap, io);
     break;
   default:
     run_flagged(step, io);
@@ -470,6 +476,21 @@ static int load_prepend(struct loading *l, json_id v) {
                    &step->content_n);
 }
 
+static int load_charsmap(struct loading *l, json_id v) {
+  struct step *step;
+  size_t n;
+  int rc = add_step(l, &step);
+  if (rc) return rc;
+  step->kind = STEP_CHARSMAP;
+  rc = load_text(l, json_get(l->j, v, "precompiled_charsmap"), "Precompiled",
+                 "precompiled_charsmap", &step->content, &n);
+  if (rc) return rc;
+  rc = charsmap_load(&step->charsmap, step->content, n, l->err);
+  mem_free(step->content);
+  step->content = NULL;
+  return rc ? err_prefix(l->err, "normalizer Precompiled.precompiled_charsmap") : 0;
+}
+
 static int load_strip(struct loading *l, json_id v) {
   struct step *step;
   int rc = add_step(l, &step);
@@ -551,6 +572,7 @@ static int load_one(struct loading *l, json_id v) {
   if (json_is(j, type, "StripAccents")) return load_filter(l, NORMAL_ACCENT, 0);
   if (json_is(j, type, "Nmt")) return load_filter(l, NORMAL_NMT_GONE, NORMAL_NMT_SPACE);
   if (json_is(j, type, "ByteLevel")) return load_kind(l, STEP_BYTES);
+  if (json_is(j, type, "Precompiled")) return load_charsmap(l, v);
   if (json_is(j, type, "BertNormalizer")) return load_bert(l, v);
   const char *s = json_string(j, type, &l->scratch, &n);
   if (!s) return wrong(l, "", "type", "a string is expected");
@@ -577,6 +599,7 @@ void normalizer_free(struct normalizer *z) {
   if (!z) return;
   for (size_t i = 0; i < z->count; i++) {
     pattern_free(z->steps[i].pattern);
+    charsmap_free(z->steps[i].charsmap);
     mem_free(z->steps[i].find);
     mem_free(z->steps[i].content);
   }

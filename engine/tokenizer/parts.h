@@ -3,6 +3,7 @@
  *
  *   added.c       added tokens inside a text, cut out before anything else
  *   normalize.c   the file's normalizer: text → text, with where each byte came from
+ *                 (normal_forms.c NFC and its kin, charsmap.c SentencePiece's table; see normal.h)
  *   pretokenize.c the file's pre-tokenizer in general: text → words
  *   pattern.c     regular expressions as the reference reads them (on PCRE2); syntax.c their
  *                 syntax, charset.c sets of characters and what the reference knows about each

@@ -9,14 +9,19 @@ interface; no table of any library is read.
 
 Asked of every scalar value: NFD, NFKD, NFC, NFKC of the character alone; whether it is removed by
 StripAccents, BertNormalizer (accents; control) and Nmt, or becomes a space; whether Strip takes it
-for a space; its lowercase. Combining classes are not asked by number but by order: x and y stand in
-different classes when NFD exchanges them one way round. Composition pairs are the canonical
-decompositions' last character and what NFC makes of the rest, then asked again as pairs.
+for a space; its lowercase. Graphemes shorter than six bytes are seen through a Precompiled that maps
+each of them to one letter: what joins a letter before it (EXTEND), a letter behind it (PREPEND),
+stands alone even behind U+0600, which joins all else (CONTROL), joins "\\u00a9\\u200d" (PICTOGRAPH),
+parts U+00A9 from such a sequence (SPACING).
+Combining classes are not asked by number but by order: x and y stand in different classes when NFD
+exchanges them one way round. Composition pairs are the canonical decompositions' last character and
+what NFC makes of the rest, then asked again as pairs.
 tests/reference/tokenizer_normal_check.py compares whole strings afterwards.
 """
 import sys
 
 import tokenizers
+from charsmap import every_character
 from tokenizers import normalizers as N
 
 SCALARS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
@@ -125,7 +130,8 @@ def put_blocks(kind, name, blocks, form=str, per=32):
 CLASS_BITS = 6
 FLAGS = ["CANONICAL", "COMPATIBLE", "NFC", "NFKC", "SECOND", "FIRST", "TAIL_C", "TAIL_K", "ACCENT",
          "BERT_ACCENT", "BERT_GONE", "BERT_SPACE", "BERT_CJK", "NMT_GONE", "NMT_SPACE", "SPACE",
-         "LOWER"]
+         "LOWER", "EXTEND", "PREPEND", "CONTROL", "PICTOGRAPH",
+         "SPACING"]
 
 
 def main():
@@ -148,6 +154,14 @@ def main():
     cjk = {c for c, t in changed(bert(handle_chinese_chars=True)).items() if t == f" {chr(c)} "}
     space = {c for c, t in changed(N.Strip().normalize_str).items() if not t}
     lower = changed(N.Lowercase().normalize_str)
+    grapheme = N.Precompiled(every_character()).normalize_str
+    extend = {c for c in SCALARS[1:] if grapheme("a" + chr(c)) == "X"}
+    prepend = {c for c in SCALARS[1:] if c not in extend and grapheme(chr(c) + "a") == "X"}
+    control = {c for c in SCALARS[1:] if grapheme("\u0600\u0600" + chr(c)) == "XX"} | {0}
+    pictograph = {c for c in SCALARS[1:] if c not in extend and
+                  grapheme("\u00a9\u200d" + chr(c)) == "XXX"}
+    spacing = {c for c in extend if c != 0x200D and
+               len(grapheme(f"\u00a9{chr(c)}\u200d\u00a9\u0301")) == 4}
     seconds = {b for _, b in pairs} | set(range(V_BASE, V_BASE + 21)) | \
         set(range(T_BASE + 1, T_BASE + 28))
     firsts = {a for a, _ in pairs} | set(range(L_BASE, L_BASE + 19)) | \
@@ -165,7 +179,9 @@ def main():
              "BERT_GONE": {c for c, t in clean.items() if not t},
              "BERT_SPACE": {c for c, t in clean.items() if t}, "BERT_CJK": cjk,
              "NMT_GONE": {c for c, t in nmt.items() if not t},
-             "NMT_SPACE": {c for c, t in nmt.items() if t}, "SPACE": space, "LOWER": lower}
+             "NMT_SPACE": {c for c, t in nmt.items() if t}, "SPACE": space, "LOWER": lower,
+             "EXTEND": extend, "PREPEND": prepend, "CONTROL": control, "PICTOGRAPH": pictograph,
+             "SPACING": spacing}
     records, kind = {0: 0}, {}
     for c in SCALARS:
         r = order.get(c, 0)
@@ -227,7 +243,9 @@ def main():
     print(f" * {len(order)} marks in {max(order.values())} classes, {len(pairs)} composition pairs,"
           f" {len(lower)} characters with a lowercase.")
     print(f" * {len(not_c)} change under NFC, {len(not_k)} under NFKC; {len(accent)} accents, "
-          f"{len(bert_accent)} of BERT; {len(space)} spaces.")
+          f"{len(bert_accent)} of BERT; {len(space)} spaces;")
+    print(f" * {len(extend)} extend a grapheme, {len(prepend)} are prepended to one, "
+          f"{len(pictograph)} pictographs.")
     print(" * A record: the class's place in the order of classes, then flags. */")
     print("/* clang-format off */")
     print(f"_Static_assert(NORMAL_CLASS == {(1 << CLASS_BITS) - 1}, \"normal.h\");")

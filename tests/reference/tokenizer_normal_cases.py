@@ -8,11 +8,11 @@ characters and of random strings.
 """
 import hashlib
 import json
+import random
 
 import tokenizers
-from tokenizer_normal_check import (BERT, FORMS, OTHERS, PATTERNS, SCALARS, alphabets, positions,
+from tokenizer_normal_check import (FORMS, OTHERS, PATTERNS, PRECOMPILED, SCALARS, alphabets, positions,
                                     theirs)
-import random
 
 TEXTS = [
     "", "a", "plain words, 123", " \u3000both ends\t\n", "   ", "e\u0301te\u0301", "\u00e9t\u00e9",
@@ -23,6 +23,11 @@ TEXTS = [
     "\u0130\u01c5\u1e9e\u03a3", "``quoted''  twice", "aaa a a", "\u0000\ufffd\u200b\ufeff\u00ad",
     "\u2581x\u00a0y\u0085", "\u0e01\u0e33\u0e49", "\u05e9\u05c1\u05b8", "\u1100\u1161\u1161\u11a8",
     "\U0001f468\u200d\U0001f469", "x" + "\u0301\u0323" * 12 + "y\u0327", "\u2adc\u0338\u0958",
+]
+GRAPHEMES = [
+    "", "a", "xaby", "e\u0301", "e\u0301\u0301", "a\u0301\u0301\u0301z", "\u0301a", "\ufb03\uff21",
+    "\r\n\n\r", "\u0600a\u0600\u0600b", "\u00a9\u200d\u00a9", "\u00a9\u200d\u200d\u00a9\u0301",
+    "z\u00e9z", "\u1100\u1161\u11a8", "\U0001f1e6\U0001f1e6\U0001f1e6a\u0327\u0301",
 ]
 DIGESTS = [{"type": f} for f in FORMS] + OTHERS[:7]
 
@@ -65,9 +70,10 @@ def main():
     print("static const struct {\n  const char *spec, *text;\n  size_t n;\n  const char *want;\n"
           "  size_t want_n;\n  const char *from; /* of each character: where it came from */\n"
           "} cases[] = {")
-    for spec in [{"type": f} for f in FORMS] + OTHERS + PATTERNS:
+    for spec in [{"type": f} for f in FORMS] + OTHERS + PATTERNS + PRECOMPILED[:1]:
         normalizer = theirs(spec)
-        for text in TEXTS if len(spec) == 1 else TEXTS[:8] + TEXTS[22:30]:
+        for text in TEXTS if len(spec) == 1 else \
+                GRAPHEMES if spec in PRECOMPILED else TEXTS[:8] + TEXTS[22:30]:
             want = normalizer.normalize_str(text)
             if want == text and text not in ("", "a"):
                 continue

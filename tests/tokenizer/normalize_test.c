@@ -283,6 +283,33 @@ static void spaces_become_markers(void) {
   aligned_clear(&a);
 }
 
+/* A charsmap with characters exchanged at random: refused or used, never read beyond its end. */
+static void broken_charsmaps(void) {
+  static const char *const texts[] = {"xaby e\xCC\x81\xCC\xA7", "\xEF\xAC\x83\r\n\xD8\x80z\xFF",
+                                      "\xE1\x84\x80\xE1\x85\xA1\xC2\xA9"};
+  const char *good = cases[COUNT(cases) - 1].spec, *digits = strstr(good, "AA");
+  size_t n = strlen(good), at = (size_t)(digits - good), loaded = 0;
+  char *spec = mem_dup(good, n);
+  uint64_t x = 11;
+  REQUIRE(digits && spec);
+  for (int i = 0; i < 1000; i++) {
+    struct normalizer *z;
+    struct aligned a = {0};
+    memcpy(spec, good, n);
+    for (size_t k = 0; k < 40; k++) spec[at + step(&x, n - at - 4)] = (char)('A' + step(&x, 26));
+    if (load(&z, spec, NULL)) continue;
+    loaded++;
+    for (size_t k = 0; k < COUNT(texts); k++) {
+      CHECK_INT(run(z, texts[k], strlen(texts[k]), true, &a, NULL), 0);
+      for (size_t b = 0; b < a.text.len; b++) CHECK(a.start[b] <= a.end[b]);
+    }
+    aligned_clear(&a);
+    normalizer_free(z);
+  }
+  CHECK(loaded > 100);
+  mem_free(spec);
+}
+
 static void nothing_to_do(void) {
   struct normalizer *z;
   struct aligned a = {0};
@@ -313,8 +340,12 @@ static void refuses(const char *spec, int code, const char *part) {
 
 static void wrong_files(void) {
   refuses("{\"type\":\"Append\",\"append\":\"x\"}", ERR_UNSUPPORTED, "Append");
-  refuses("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"\"}", ERR_UNSUPPORTED,
-          "Precompiled");
+  refuses("{\"type\":\"Precompiled\"}", ERR_FORMAT, "precompiled_charsmap");
+  refuses("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"\"}", ERR_FORMAT, "inside");
+  refuses("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAA\"}", ERR_FORMAT, "base64");
+  refuses("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"A=AA\"}", ERR_FORMAT, "base64");
+  refuses("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"/////wAAAAA=\"}", ERR_FORMAT,
+          "inside");
   refuses("{\"type\":\"nfc\"}", ERR_UNSUPPORTED, "nfc");
   refuses("{}", ERR_FORMAT, "type");
   refuses("[1]", ERR_FORMAT, "type");
@@ -357,6 +388,7 @@ int main(void) {
   TEST(any_bytes);
   TEST(marks_without_end);
   TEST(spaces_become_markers);
+  TEST(broken_charsmaps);
   TEST(nothing_to_do);
   TEST(wrong_files);
   return test_done();
