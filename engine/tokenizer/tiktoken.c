@@ -12,9 +12,10 @@
  *
  * What the file does not say is in the table of encodings below. An encoding that is not named is
  * recognised by the SHA-256 of the ranks written out as above, which is the published file's own.
- * Patterns are those of the published tokenizer.json files. tiktoken's own, rewritten since for
- * speed, end with "\s++$" where these end a line first: in r50k and p50k that is the same; for
- * cl100k see `pattern_cl100k`.
+ * Patterns are those of the published tokenizer.json files. tiktoken's own were rewritten since for
+ * speed: "\s++$" takes spaces at the end of a text in one piece with the line end before them. The
+ * ids are the same, as no token of these vocabularies holds a line end with a space right behind it
+ * and no line end after that.
  *
  * Sources: tiktoken 0.14 (names, hashes, patterns, special tokens), Llama 3.2's and Qwen 2.5's
  * tokenizer.json, Qwen's tokenizer (NFC before anything else).

@@ -32,6 +32,47 @@ test.case("no memory", function()
   end)
 end)
 
+local CONVERT = [[
+local files = require "engine.tokenizer_files"
+local digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+local function step(value, message, code)
+  if value then return value end
+  assert(code == "memory", message)
+  print(message)
+  os.exit(0)
+end
+local ranks = {}
+for b = 0, 255 do
+  ranks[b + 1] = ("%s%s== %d"):format(digits:sub((b >> 2) + 1, (b >> 2) + 1), digits:sub((b << 4 & 63) + 1, (b << 4 & 63) + 1), b)
+end
+ranks[257] = "YWI= 256"
+local ok = step(files.tiktoken(table.concat(ranks, "\n"), { encoding = "gpt2", special = { ["<a>"] = 300 } }))
+local function field(n, s) return string.char(n << 3 | 2, #s) .. s end
+local function piece(s, kind) return field(1, field(1, s) .. string.char(3 << 3, kind)) end
+local pieces = { piece("<unk>", 2), piece("<s>", 3), piece("a", 1), piece("b", 1), piece("ab", 1) }
+for i = 1, 600 do pieces[#pieces + 1] = piece("x" .. i, 3) end
+ok = step(files.sentencepiece(table.concat(pieces) .. field(2, "\24\2")))
+print "fine"
+]]
+
+test.case("no memory while files of other kinds are converted", function()
+  test.with_dir(function(dir)
+    cli.put(dir .. "/script.lua", CONVERT)
+    local met = 0
+    local function run(env)
+      local status, out, err = cli.run("exec script.lua", { cwd = dir, program = cli.faulty, env = env })
+      local said = out .. err
+      test.ok(status == 0 or (status == 1 and said:find("memory", 1, true)), ("%s: %d %s"):format(env, status, said))
+      if said:find "bytes for" then met = met + 1 end
+      return said
+    end
+    for n = 1330, 1530, 8 do run("LATHE_FAULT_ALLOC=" .. n) end
+    for _, size in ipairs { 20000, 70000, 100000 } do run("LATHE_FAULT_LARGE=" .. size) end
+    test.ok(met > 0, "no fault was met")
+    test.equal(run "LATHE_FAULT_ALLOC=0", "fine\n")
+  end)
+end)
+
 local SPILL = [[
 local tokenizer = require "engine.tokenizer"
 local i = 0
