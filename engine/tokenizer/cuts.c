@@ -18,17 +18,20 @@
  */
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "tokenizer/parts.h"
 
 #define MARK        "\xE2\x96\x81" /* U+2581 */
 #define TRIPLE_BITS 19
+#define WHOLE_BITS  21
 #define TOKEN_MAX   256 /* longer tokens are not worth their bytes: they make cuts impossible */
 
 struct cuts {
   uint64_t pairs[1024], firsts[1024], lasts[1024];
   uint64_t triples[1u << (TRIPLE_BITS - 6)];
-  bool characters;
+  bool characters, wholes;
+  uint64_t whole[]; /* hashes of whole tokens; only with ignore_merges */
 };
 
 static unsigned pair_at(const char *s) {
@@ -56,6 +59,10 @@ static void add_token(struct cuts *c, const char *s, size_t n) {
   for (size_t i = 0; i + 2 < n; i++) set(c->triples, triple_at(s + i));
 }
 
+static uint32_t whole_at(const char *s, size_t n) {
+  return (uint32_t)(hash_xxh3(s, n, 0) >> (64 - WHOLE_BITS));
+}
+
 /* A token's string with spaces for U+2581. */
 static size_t unmark(const char *s, size_t n, char *out) {
   size_t count = 0;
@@ -76,6 +83,7 @@ static bool add_tokens(struct cuts *c, const struct tokenizer *t, int kind) {
     if (n > TOKEN_MAX) return false;
     n = kind == BPE_BYTES ? bytes_decode(s, n, text) : unmark(s, n, text);
     add_token(c, text, n);
+    if (t->bpe.ignore_merges) set(c->whole, whole_at(text, n));
   }
   return true;
 }
@@ -84,8 +92,9 @@ struct cuts *cuts_new(const struct tokenizer *t, int kind) {
   const struct bpe *b = &t->bpe;
   bool tiled = kind == BPE_BYTES ? b->complete : kind == BPE_SPACES && t->front.lengths;
   if (!tiled || b->prefix_len || b->suffix_len) return NULL;
-  struct cuts *c = mem_zero(sizeof *c);
+  struct cuts *c = mem_zero(sizeof *c + (b->ignore_merges ? (1u << WHOLE_BITS) / 8 : 0));
   if (!c) return NULL;
+  c->wholes = b->ignore_merges;
   c->characters = kind != BPE_BYTES;
   if (add_tokens(c, t, kind)) return c;
   mem_free(c);
@@ -105,4 +114,8 @@ size_t cuts_next(const struct cuts *c, const char *word, size_t n, size_t at) {
     if (!has(c->lasts, pair) && (i + 1 == n || !has(c->triples, triple_at(word + i - 1)))) return i;
   }
   return n;
+}
+
+bool cuts_whole(const struct cuts *c, const char *word, size_t n) {
+  return c->wholes && has(c->whole, whole_at(word, n));
 }

@@ -384,6 +384,7 @@ struct words {
   const uint32_t *lengths; /* per id: bytes of the text it stands for; NULL: the model says it */
   struct tokens *out;
   size_t *counted; /* NULL: ids are appended; else only counted, and out is scratch */
+  bool parts;      /* of words.c: these are parts of a word */
   struct err *err;
 };
 /* The same as bpe_word, through the cache. `end` is where readable memory ends (≥ word + n). */
@@ -405,6 +406,8 @@ void cuts_free(struct cuts *c);
 /* The next place behind `at` < n where the word may be cut: what merging makes of it is what it makes
  * of the two parts. n: none. */
 size_t cuts_next(const struct cuts *c, const char *word, size_t n, size_t at);
+/* False: the word is surely no token (as a whole; of files with ignore_merges). */
+bool cuts_whole(const struct cuts *c, const char *word, size_t n);
 
 struct cache *cache_new(void);
 void cache_free(struct cache *c);

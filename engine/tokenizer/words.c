@@ -64,7 +64,7 @@ struct cache *cache_new(void) {
 
 void cache_free(struct cache *c) {
   if (!c) return;
-  mem_free(c->shorts);
+  mem_free_aligned(c->shorts, c->short_slots * sizeof *c->shorts);
   mem_free(c->longs);
   mem_free(c->ids);
   mem_free(c->bytes);
@@ -154,11 +154,12 @@ static bool short_grow(struct cache *c) {
     return true;
   size_t slots = c->shorts ? c->short_slots * 4 : SHORT_FIRST;
   if (slots > SHORT_MOST) slots = SHORT_MOST;
-  struct short_entry *grown = mem_zeros(slots, sizeof *grown);
+  struct short_entry *grown = mem_aligned(slots * sizeof *grown);
   if (!grown) return c->shorts != NULL;
+  memset(grown, 0, slots * sizeof *grown);
   for (size_t i = 0; i < c->short_slots; i++)
     if (c->shorts[i].high) short_put(grown, slots, &c->shorts[i]);
-  mem_free(c->shorts);
+  mem_free_aligned(c->shorts, c->short_slots * sizeof *c->shorts);
   c->shorts = grown;
   c->short_slots = slots;
   return true;
@@ -252,11 +253,68 @@ static int append_short(const struct words *j, const struct short_entry *e, uint
   return append(j, j->w->cache->ids + e->ids[0], e->ids[1], at);
 }
 
+/* ---- many words ---- */
+
+static void make_keys(const struct words *j, const char *s, size_t start, const uint32_t *ends,
+                      size_t count, const char *end, struct key *keys) {
+  const struct cache *c = j->w->cache;
+  uint64_t part = j->parts && j->t->bpe.ignore_merges ? PART : 0;
+  for (size_t i = 0; i < count; start = ends[i++]) {
+    size_t n = ends[i] - start;
+    const char *word = s + start;
+    if (n > SHORT_BYTES) {
+      keys[i].high = 0;
+      continue;
+    }
+    keys[i] = end - word >= 16 ? key_of(word, n) : key_near_end(word, n);
+    keys[i].high |= part;
+    keys[i].slot = slot_of(&keys[i], c->short_slots);
+    __builtin_prefetch(&c->shorts[keys[i].slot]);
+  }
+}
+
+/* The words from *i on that are found at once. */
+static void take_found(const struct words *j, const struct key *keys, size_t count, size_t *i) {
+  const struct cache *c = j->w->cache;
+  struct tokens *out = j->out;
+  size_t *counted = j->counted ? j->counted : &out->count;
+  for (; *i < count; ++*i) {
+    const struct key *k = &keys[*i];
+    const struct short_entry *e = k->high ? short_find(c, k, k->slot) : NULL;
+    if (!e || (e->high & COUNT_MASK) == COUNT_MASK) return;
+    memcpy(out->ids + out->count, e->ids, sizeof e->ids);
+    *counted += (size_t)((e->high & COUNT_MASK) >> COUNT_SHIFT);
+  }
+}
+
+static int one(const struct words *j, const char *word, size_t n, const char *end,
+               const struct key *k, uint64_t at);
+
+/* `keys` has room for them. */
+static int batch(const struct words *j, struct key *keys, const char *s, size_t start,
+                 const uint32_t *ends, size_t count, const char *end, uint64_t base) {
+  struct cache *c = j->w->cache;
+  size_t slots = c->short_slots;
+  int rc = 0;
+  make_keys(j, s, start, ends, count, end, keys);
+  for (size_t i = 0; i < count && !rc; i++) {
+    if ((rc = tokens_reserve(j->out, (count - i) * INLINE_IDS, j->spans, j->err))) break;
+    size_t before = j->out->count, from = i ? ends[i - 1] : start;
+    if (slots == c->short_slots) take_found(j, keys, count, &i);
+    if (j->spans) add_spans(j, before, base + from);
+    if (i == count) break;
+    from = i ? ends[i - 1] : start;
+    rc = one(j, s + from, ends[i] - from, end, &keys[i], base + from);
+    if (j->counted) *j->counted += j->out->count, j->out->count = 0;
+  }
+  return rc;
+}
+
 /* ---- what the cache does not have ---- */
 
-#define CUTS_FROM                                                                                  \
-  4096 /* misses after which cutting words is prepared: it takes a millisecond or two */
-#define KEPT_LONG 63 /* bytes of a long word that is worth keeping when it was made of parts */
+#define CUTS_FROM  4096 /* misses after which cutting is prepared: it takes a millisecond or two */
+#define KEPT_LONG  63   /* bytes of a long word that is worth keeping when it was made of parts */
+#define PART_BATCH 32
 
 static const struct cuts *cuts_ready(const struct words *j) {
   struct cache *c = j->w->cache;
@@ -268,45 +326,40 @@ static int merged(const struct words *j, const char *word, size_t n, uint64_t at
   return bpe_merged(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
 }
 
-/* A part of a word: through the cache, but never a token because it is one as a whole. */
-static int part(const struct words *j, const char *word, size_t n, const char *end, uint64_t at) {
-  struct cache *c = j->w->cache;
-  if (n > SHORT_BYTES) return merged(j, word, n, at);
-  struct key k = end - word >= 16 ? key_of(word, n) : key_near_end(word, n);
-  if (j->t->bpe.ignore_merges) k.high |= PART;
-  const struct short_entry *e = c->shorts ? short_find(c, &k, slot_of(&k, c->short_slots)) : NULL;
-  if (e) return append_short(j, e, at);
-  size_t before = j->out->count;
-  int rc = merged(j, word, n, at);
-  if (!rc) short_keep(c, &k, j->out->ids + before, j->out->count - before);
-  return rc;
-}
-
+/* Parts are looked up as words are, but are never a token because they are one as a whole. */
 static int parts(const struct words *j, const struct cuts *cuts, const char *word, size_t n,
                  const char *end, uint64_t at) {
+  struct key keys[PART_BATCH];
+  uint32_t ends[PART_BATCH];
+  struct words p = *j;
+  size_t to = cuts_next(cuts, word, n, 0);
   int rc = 0;
-  for (size_t from = 0, to, count = 1; from < n && !rc; from = to, count++) {
-    to = cuts_next(cuts, word, n, from);
-    rc = to - from == n ? merged(j, word, n, at) : part(j, word + from, to - from, end, at + from);
-    if (!rc && !(count & 0xFFFF)) rc = cancel_check(j->err);
+  if (to == n) return merged(j, word, n, at);
+  p.parts = true;
+  p.counted = NULL;
+  for (size_t from = 0, rounds = 1; from < n && !rc; rounds++) {
+    size_t count = 0, start = from;
+    for (; count < PART_BATCH && from < n; from = to, to = cuts_next(cuts, word, n, from))
+      ends[count++] = (uint32_t)to;
+    rc = batch(&p, keys, word, start, ends, count, end, at);
+    if (!rc && !(rounds & 0xFFF)) rc = cancel_check(j->err);
   }
   return rc;
 }
 
 static int miss(const struct words *j, const char *word, size_t n, const char *end, uint64_t at) {
+  if (j->parts) return merged(j, word, n, at);
   const struct cuts *cuts = cuts_ready(j);
   if (!cuts || (j->kind == BPE_SPACES && memmem(word, n, "\xE2\x96\x81", 3)))
     return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
-  uint32_t id = bpe_whole(j->t, word, n, j->kind);
+  uint32_t id = cuts_whole(cuts, word, n) ? bpe_whole(j->t, word, n, j->kind) : TOKENIZER_NONE;
   return id != TOKENIZER_NONE ? append(j, &id, 1, at) : parts(j, cuts, word, n, end, at);
 }
 
-/* ---- one word ---- */
-
-static int word_long(const struct words *j, const char *word, size_t n, const char *end,
-                     uint64_t at) {
+static int one_long(const struct words *j, const char *word, size_t n, const char *end,
+                    uint64_t at) {
   struct cache *c = j->w->cache;
-  uint64_t hash = hash_xxh3(word, n, 0);
+  uint64_t hash = hash_xxh3(word, n, j->parts);
   const struct long_entry *e = long_find(c, word, n, hash);
   if (e) return append(j, c->ids + e->first, e->count, at);
   size_t before = j->out->count;
@@ -316,9 +369,12 @@ static int word_long(const struct words *j, const char *word, size_t n, const ch
   return rc;
 }
 
-static int word_short(const struct words *j, const char *word, size_t n, const char *end,
-                      const struct key *k, uint64_t at) {
+/* A word whose key is k, which was not found or is to be looked for again. */
+static int one(const struct words *j, const char *word, size_t n, const char *end,
+               const struct key *k, uint64_t at) {
   struct cache *c = j->w->cache;
+  if (n > LONG_BYTES) return miss(j, word, n, end, at);
+  if (n > SHORT_BYTES) return one_long(j, word, n, end, at);
   const struct short_entry *e = c->shorts ? short_find(c, k, slot_of(k, c->short_slots)) : NULL;
   if (e) return append_short(j, e, at);
   size_t before = j->out->count;
@@ -327,75 +383,25 @@ static int word_short(const struct words *j, const char *word, size_t n, const c
   return rc;
 }
 
+/* ---- words ---- */
+
 int words_one(const struct words *j, const char *word, size_t n, const char *end, uint64_t at) {
+  struct key k = {0, 0, 0};
   if (!j->w->cache || !n || (j->spans && !j->lengths))
     return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
-  if (n > LONG_BYTES) return miss(j, word, n, end, at);
-  if (n > SHORT_BYTES) return word_long(j, word, n, end, at);
-  struct key k = end - word >= 16 ? key_of(word, n) : key_near_end(word, n);
-  return word_short(j, word, n, end, &k, at);
-}
-
-/* ---- many words ---- */
-
-static void make_keys(const struct cache *c, const char *s, size_t start, const uint32_t *ends,
-                      size_t count, const char *end, struct key *keys) {
-  for (size_t i = 0; i < count; start = ends[i++]) {
-    size_t n = ends[i] - start;
-    const char *word = s + start;
-    if (n > SHORT_BYTES) {
-      keys[i].high = 0;
-      continue;
-    }
-    keys[i] = end - word >= 16 ? key_of(word, n) : key_near_end(word, n);
-    keys[i].slot = slot_of(&keys[i], c->short_slots);
-    __builtin_prefetch(&c->shorts[keys[i].slot]);
-  }
-}
-
-/* The words from *i on that are found at once. */
-static void take_found(const struct words *j, const struct key *keys, size_t count, size_t *i,
-                       size_t *counted) {
-  const struct cache *c = j->w->cache;
-  struct tokens *out = j->out;
-  for (; *i < count; ++*i) {
-    const struct key *k = &keys[*i];
-    const struct short_entry *e = k->high ? short_find(c, k, k->slot) : NULL;
-    if (!e || (e->high & COUNT_MASK) == COUNT_MASK) return;
-    memcpy(out->ids + out->count, e->ids, sizeof e->ids);
-    *(counted ? counted : &out->count) += (size_t)((e->high & COUNT_MASK) >> COUNT_SHIFT);
-  }
-}
-
-/* At most WORDS_BATCH of them. */
-static int batch(const struct words *j, const char *s, size_t start, const uint32_t *ends,
-                 size_t count, const char *end, uint64_t base) {
-  struct key keys[WORDS_BATCH];
-  struct cache *c = j->w->cache;
-  size_t slots = c->short_slots;
-  int rc = 0;
-  make_keys(c, s, start, ends, count, end, keys);
-  for (size_t i = 0; i < count && !rc; i++) {
-    if ((rc = tokens_reserve(j->out, (count - i) * INLINE_IDS, j->spans, j->err))) break;
-    size_t before = j->out->count, from = i ? ends[i - 1] : start;
-    if (slots == c->short_slots) take_found(j, keys, count, &i, j->counted);
-    if (j->spans) add_spans(j, before, base + from);
-    if (i == count) break;
-    from = i ? ends[i - 1] : start;
-    rc = words_one(j, s + from, ends[i] - from, end, base + from);
-    if (j->counted) *j->counted += j->out->count, j->out->count = 0;
-  }
-  return rc;
+  if (n <= SHORT_BYTES) k = end - word >= 16 ? key_of(word, n) : key_near_end(word, n);
+  return one(j, word, n, end, &k, at);
 }
 
 int words_many(const struct words *j, const char *s, size_t start, const uint32_t *ends,
                size_t count, const char *end, uint64_t base) {
   struct cache *c = j->w->cache;
   bool cached = c && short_grow(c) && (!j->spans || j->lengths);
+  struct key keys[WORDS_BATCH];
   int rc = 0;
   for (size_t i = 0, n; i < count && !rc && cached; i += n) {
     n = count - i < WORDS_BATCH ? count - i : WORDS_BATCH;
-    rc = batch(j, s, i ? ends[i - 1] : start, ends + i, n, end, base);
+    rc = batch(j, keys, s, i ? ends[i - 1] : start, ends + i, n, end, base);
   }
   for (size_t i = 0; i < count && !rc && !cached; start = ends[i++]) {
     rc = words_one(j, s + start, ends[i] - start, end, base + start);
