@@ -350,7 +350,9 @@ static int parts(const struct words *j, const struct cuts *cuts, const char *wor
 static int miss(const struct words *j, const char *word, size_t n, const char *end, uint64_t at) {
   if (j->parts) return merged(j, word, n, at);
   const struct cuts *cuts = cuts_ready(j);
-  if (!cuts || (j->kind == BPE_SPACES && memmem(word, n, "\xE2\x96\x81", 3)))
+  /* A word with U+2581 itself is left whole: the cuts know it as a space. Words of characters have
+   * it too, where the normalizer put it. */
+  if (!cuts || (j->kind != BPE_BYTES && memmem(word, n, "\xE2\x96\x81", 3)))
     return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
   uint32_t id = cuts_whole(cuts, word, n) ? bpe_whole(j->t, word, n, j->kind) : TOKENIZER_NONE;
   return id != TOKENIZER_NONE ? append(j, &id, 1, at) : parts(j, cuts, word, n, end, at);
