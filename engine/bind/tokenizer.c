@@ -805,6 +805,7 @@ static struct tokenizer_train_options train_options(lua_State *L) {
       .bos = bind_opt_string(L, 1, "bos", NULL),
       .eos = bind_opt_string(L, 1, "eos", NULL),
       .memory = (size_t)bind_opt_integer(L, 1, "memory", 0, 0, INT64_MAX),
+      .table_memory = (size_t)bind_opt_integer(L, 1, "table_memory", 0, 0, INT64_MAX),
       .scratch = bind_opt_string(L, 1, "scratch", NULL),
       .pool = bind_pool(L),
       .arg = L};
@@ -824,7 +825,8 @@ static struct tokenizer_train_options train_options(lua_State *L) {
 --   "llama3", "qwen2", "o200k" or a regular expression whose matches are words; normalizer = "nfc" or
 --   none; min_frequency = 0: pairs that are rarer are not merged; max_token_length; bos, eos: special
 --   tokens that encoding puts before and after; memory = 0: bytes; beyond it words go to files in the
---   folder `scratch`; progress(merges, of): called while merging
+--   folder `scratch`; table_memory: bytes for counting alone, when less; progress(merges, of): called
+--   while merging
 -- @return tokenizer
 -- @return table: bytes, texts, words, distinct, forgotten, forgotten_words, runs, merges
 -- @error no memory, interrupted, a disk that is full
@@ -832,9 +834,9 @@ static struct tokenizer_train_options train_options(lua_State *L) {
 */
 static int l_train(lua_State *L) {
   static const char *const known[] = {
-      "texts",   "vocab_size", "special", "min_frequency", "max_token_length",
-      "pattern", "normalizer", "bos",     "eos",           "memory",
-      "scratch", "progress",   NULL};
+      "texts",        "vocab_size", "special", "min_frequency", "max_token_length", "pattern",
+      "normalizer",   "bos",        "eos",     "memory",        "scratch",          "progress",
+      "table_memory", NULL};
   luaL_checktype(L, 1, LUA_TTABLE);
   bind_options(L, 1, known);
   lua_settop(L, TRAIN_PROGRESS);

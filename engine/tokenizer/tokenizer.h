@@ -226,6 +226,7 @@ struct tokenizer_train_options {
                              changes; should their merging alone need more, the words that occur
                              least are left out, and counted in the facts. Needs about 40 MB besides,
                              and the texts it is given. */
+  size_t table_memory; /* bytes for counting alone, when less; 0: the same. The result stays */
   const char *scratch; /* a folder for files that are gone afterwards; needed with memory */
   struct pool *pool;   /* threads to count with; NULL: this one */
   void (*progress)(void *arg, size_t merges, size_t of); /* while merging; may be NULL */

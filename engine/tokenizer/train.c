@@ -132,6 +132,7 @@ static const char *kept(const char **at, const char *given) {
 static int keep_options(struct tokenizer_train *tr, const struct tokenizer_train_options *o,
                         struct err *err) {
   tr->options = *o;
+  if (!o->table_memory || o->table_memory > o->memory) tr->options.table_memory = o->memory;
   keep(&tr->strings, o->pattern);
   keep(&tr->strings, o->normalizer);
   keep(&tr->strings, o->bos);
@@ -151,7 +152,7 @@ static int keep_options(struct tokenizer_train *tr, const struct tokenizer_train
 }
 
 static int make_counters(struct tokenizer_train *tr, struct err *err) {
-  size_t count = pool_threads(tr->options.pool), share = tr->options.memory / count;
+  size_t count = pool_threads(tr->options.pool), share = tr->options.table_memory / count;
   if (share && share < LEAST_MEM) share = LEAST_MEM;
   tr->counters = mem_zeros(count, sizeof *tr->counters);
   if (!tr->counters) return err_nomem(err, count * sizeof *tr->counters, "training");

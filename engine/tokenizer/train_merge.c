@@ -163,11 +163,12 @@ static size_t places_above(const struct merging *m, uint64_t floor, uint64_t *to
 /* Not more than a sixteenth below the top, and so high that the lists fit; the top itself stays. */
 static size_t choose_floor(struct merging *m) {
   uint64_t top;
-  size_t n = places_above(m, m->floor, &top);
+  size_t n;
+  places_above(m, m->floor, &top);
   if (m->floor < top / LOWER) m->floor = top / LOWER;
-  while (m->floor < top && (n = places_above(m, m->floor, &top)) > m->note_room)
+  while ((n = places_above(m, m->floor, &top)) > m->note_room && m->floor < top)
     m->floor = m->floor * 2 < top ? m->floor * 2 : top;
-  return places_above(m, m->floor, &top);
+  return n;
 }
 
 static int make_lists(struct merging *m, size_t places, struct err *err) {

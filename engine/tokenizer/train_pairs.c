@@ -38,7 +38,7 @@ struct train_pair *pairs_find(const struct train_pairs *p, uint64_t key) {
 }
 
 static bool grow(struct train_pairs *p) {
-  if (p->count < p->cap) return true;
+  if (p->list && p->count < p->cap) return true;
   size_t cap = p->cap ? p->cap * 2 : 1024;
   struct train_pair *list = mem_rearray(p->list, cap, sizeof *list);
   if (list) p->list = list;

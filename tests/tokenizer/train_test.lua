@@ -78,7 +78,8 @@ test.case("words on disk, threads, the order of texts: nothing changes", functio
     for _, threads in ipairs { 1, 3 } do
       worker.set_threads(threads)
       for _, memory in ipairs { 0, 16 << 20, 1 << 20 } do
-        options.memory, options.texts = memory, threads == 1 and texts or reversed
+        options.memory, options.table_memory = memory, memory == 1 << 20 and 600000 or nil
+        options.texts = threads == 1 and texts or reversed
         local tok, facts = assert(tokenizer.train(options))
         test.equal(tok:json(), expected:json())
         test.equal({ facts.words, facts.distinct, facts.forgotten }, { plain.words, plain.distinct, 0 })

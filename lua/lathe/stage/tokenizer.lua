@@ -169,7 +169,8 @@ function M.size(options) return options.vocab_size end
 -- The words are counted in files of the scratch folder when they are many.
 local function train(input, ctx, role, seen)
   local options, scratch = ctx.options, ctx.scratch
-  local fine, message, code = file.mkdirs(scratch)
+  local fine, message, code = file.remove_tree(scratch) -- what a run that was killed has left
+  if fine then fine, message, code = file.mkdirs(scratch) end
   if not fine then return nil, message, code end
   local tok, facts
   tok, facts, code = tokenizer.train { texts = texts(input, ctx, seen), vocab_size = options.vocab_size,
@@ -177,8 +178,9 @@ local function train(input, ctx, role, seen)
     normalizer = options.normalizer ~= "none" and options.normalizer or nil,
     bos = options.add_bos and role.bos or nil, eos = options.add_eos and role.eos or nil,
     min_frequency = options.min_frequency, max_token_length = options.max_token_length,
-    memory = options.words_memory, scratch = scratch,
+    memory = options.words_memory, table_memory = ctx.memory, scratch = scratch,
     progress = function(merges, of) ctx.progress(merges, of, "merges") end }
+  file.remove_tree(scratch)
   if not tok then return nil, "tokenizer: " .. facts, code end
   return tok, facts
 end
