@@ -350,7 +350,7 @@ static size_t symbols_of(const struct bpe *b, size_t n, int kind) {
 /* ---- one word ---- */
 
 int tokens_reserve(struct tokens *ts, size_t more, bool spans, struct err *err) {
-  size_t need = ts->count + more;
+  size_t need = ts->count + (more ? more : 1); /* so that there is something to point to */
   if (need > ts->cap) {
     size_t cap = ts->cap ? ts->cap : 64;
     while (cap < need) cap *= 2;
