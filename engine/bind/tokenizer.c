@@ -6,6 +6,7 @@
  * the iterator may raise. */
 #include <string.h>
 
+#include "base/cpu.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "bind/bind.h"
@@ -20,6 +21,7 @@
 struct box {
   struct tokenizer *t;
   struct tokenizer_work *work;
+  struct tokenizer_team *team; /* NULL: no batch was asked for yet */
 };
 
 static struct box *check_box(lua_State *L) {
@@ -37,6 +39,7 @@ const struct tokenizer *bind_check_tokenizer(lua_State *L, int arg, struct token
 
 static int box_close(lua_State *L) {
   struct box *b = luaL_checkudata(L, 1, TOKENIZER_NAME);
+  tokenizer_team_free(b->team);
   tokenizer_work_free(b->work);
   tokenizer_free(b->t);
   *b = (struct box){0};
@@ -281,47 +284,79 @@ static int l_count(lua_State *L) {
 
 /* ---- many texts ---- */
 
-static const char *const batch_options[] = {"special", "plain", "threads", NULL};
-
 static int batch_flags(lua_State *L, int arg) {
-  bind_options(L, arg, batch_options);
+  static const char *const known[] = {"special", "plain", "threads", "packed", NULL};
+  bind_options(L, arg, known);
   return common_flags(L, arg);
 }
 
-static const char *text_at(lua_State *L, int list, lua_Integer i, size_t *n) {
-  if (lua_geti(L, list, i) != LUA_TSTRING)
-    luaL_error(L, "text %I is a %s", i, luaL_typename(L, -1));
-  const char *s = lua_tolstring(L, -1, n);
-  lua_pop(L, 1); /* the list holds it */
-  return s;
+/* The team with as many threads as asked for; kept with the tokenizer. */
+static struct tokenizer_team *batch_team(lua_State *L, struct box *b, int arg, struct err *err) {
+  lua_Integer threads = bind_opt_integer(L, arg, "threads", (lua_Integer)cpu_count(), 1, 1024);
+  if (b->team && tokenizer_team_threads(b->team) == (unsigned)threads) return b->team;
+  tokenizer_team_free(b->team);
+  b->team = NULL;
+  if (tokenizer_team_new(&b->team, b->t, (unsigned)threads, err)) return NULL;
+  return b->team;
 }
 
-/*** The token ids of many texts at once.
+/* The list's texts, and room for as many numbers, in a userdata that is left on the stack; the list
+ * holds the strings. */
+static struct tokenizer_text *batch_texts(lua_State *L, int list, size_t count, size_t **numbers) {
+  struct tokenizer_text *texts =
+      lua_newuserdatauv(L, (count + 1) * (sizeof *texts + sizeof **numbers), 0);
+  for (size_t i = 0; i < count; i++) {
+    if (lua_geti(L, list, (lua_Integer)i + 1) != LUA_TSTRING)
+      luaL_error(L, "text %I is a %s", (lua_Integer)i + 1, luaL_typename(L, -1));
+    texts[i].s = lua_tolstring(L, -1, &texts[i].n);
+    lua_pop(L, 1);
+  }
+  *numbers = (size_t *)(void *)(texts + count + 1);
+  return texts;
+}
+
+static void push_range(lua_State *L, const uint32_t *ids, size_t n, bool packed) {
+  if (packed) {
+    push_packed(L, ids, n);
+    return;
+  }
+  lua_createtable(L, n > INT32_MAX ? INT32_MAX : (int)n, 0);
+  for (size_t i = 0; i < n; i++) {
+    lua_pushinteger(L, ids[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+}
+
+/*** The token ids of many texts at once, over threads. The same as encode of one after the other.
 -- @function tokenizer:encode_batch
 -- @param texts table: a list of strings
--- @param options table: special, plain as in encode; threads = how many to use (default: all)
+-- @param options table: special, plain as in encode; threads = how many to use (default: all); packed = ids
+-- as strings of 32-bit numbers, as encode_packed gives them
 -- @return table: for each text the list of its ids
 -- @example tok:encode_batch { "one text", "another" } */
 static int l_encode_batch(lua_State *L) {
   struct box *b = check_box(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   int flags = batch_flags(L, 3);
-  lua_Integer count = luaL_len(L, 2);
+  bool packed = bind_opt_boolean(L, 3, "packed", false);
+  size_t count = (size_t)luaL_len(L, 2), *ends;
   struct tokens *ts = new_tokens(L);
+  struct tokenizer_text *texts = batch_texts(L, 2, count, &ends);
   struct err err;
+  struct tokenizer_team *team = batch_team(L, b, 3, &err);
+  if (!team || tokenizer_encode_batch(team, texts, count, flags, ts, ends, &err))
+    return bind_fail(L, &err);
   lua_createtable(L, (int)count, 0);
-  for (lua_Integer i = 1; i <= count; i++) {
-    size_t n;
-    const char *s = text_at(L, 2, i, &n);
-    tokens_reset(ts);
-    if (tokenizer_encode(b->t, b->work, s, n, flags, ts, &err)) return bind_fail(L, &err);
-    push_ids(L, ts);
-    lua_rawseti(L, -2, i);
+  for (size_t i = 0; i < count; i++) {
+    size_t from = i ? ends[i - 1] : 0;
+    push_range(L, ts->ids + from, ends[i] - from, packed);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
+  tokens_clear(ts);
   return 1;
 }
 
-/*** The numbers of tokens of many texts at once.
+/*** The numbers of tokens of many texts at once, over threads.
 -- @function tokenizer:count_batch
 -- @param texts table: a list of strings
 -- @param options table: special, plain as in encode; threads = how many to use (default: all)
@@ -331,15 +366,16 @@ static int l_count_batch(lua_State *L) {
   struct box *b = check_box(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   int flags = batch_flags(L, 3);
-  lua_Integer count = luaL_len(L, 2);
+  size_t count = (size_t)luaL_len(L, 2), *counts;
+  struct tokenizer_text *texts = batch_texts(L, 2, count, &counts);
   struct err err;
+  struct tokenizer_team *team = batch_team(L, b, 3, &err);
+  if (!team || tokenizer_count_batch(team, texts, count, flags, counts, &err))
+    return bind_fail(L, &err);
   lua_createtable(L, (int)count, 0);
-  for (lua_Integer i = 1; i <= count; i++) {
-    size_t n, tokens;
-    const char *s = text_at(L, 2, i, &n);
-    if (tokenizer_count(b->t, b->work, s, n, flags, &tokens, &err)) return bind_fail(L, &err);
-    lua_pushinteger(L, (lua_Integer)tokens);
-    lua_rawseti(L, -2, i);
+  for (size_t i = 0; i < count; i++) {
+    lua_pushinteger(L, (lua_Integer)counts[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return 1;
 }

@@ -11,6 +11,7 @@
  *   front.c       recognises what allows the fast way: scanner, word cache, model
  *   words.c       words → ids through a cache;  cuts.c  words in parts
  *   bpe.c         the model: one word → ids
+ *   batch.c       many texts over threads
  *   encode.c      the whole way from text to ids;  cut.c  where a long text may be cut for it
  *   decoder.c     the file's decoder: token strings → text;  decode.c  the whole way back
  *

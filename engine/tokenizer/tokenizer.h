@@ -116,6 +116,28 @@ int tokenizer_truncate(const struct tokenizer *t, struct tokenizer_work *work, c
 int tokenizer_work_new(struct tokenizer_work **out, const struct tokenizer *t, struct err *err);
 void tokenizer_work_free(struct tokenizer_work *work);
 
+/* ---- many texts over threads ---- */
+
+/* Threads with a work each. One call at a time; the works are kept between calls. */
+struct tokenizer_team;
+int tokenizer_team_new(struct tokenizer_team **out, const struct tokenizer *t, unsigned threads,
+                       struct err *err); /* threads ≥ 1, the calling one included */
+void tokenizer_team_free(struct tokenizer_team *team);
+unsigned tokenizer_team_threads(const struct tokenizer_team *team);
+
+struct tokenizer_text {
+  const char *s;
+  size_t n;
+};
+/* The ids of n texts, one after the other, replace what out has; those of text i end before
+ * ends[i]. The same as one tokenizer_encode after the other, on any number of threads; a long text is
+ * shared out too, where it can be cut. Spans are bytes of each text. Of several errors that of the
+ * first text is given. Memory: the ids twice. */
+int tokenizer_encode_batch(struct tokenizer_team *team, const struct tokenizer_text *texts,
+                           size_t n, int flags, struct tokens *out, size_t *ends, struct err *err);
+int tokenizer_count_batch(struct tokenizer_team *team, const struct tokenizer_text *texts, size_t n,
+                          int flags, size_t *counts, struct err *err);
+
 /* ---- truncation and padding ---- */
 
 /* What the file says about them. They are read, checked and saved again, but encoding never cuts
