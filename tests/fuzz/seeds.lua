@@ -130,6 +130,26 @@ for section, values in pairs(SECTIONS) do
   end
 end
 
+-- Models of every kind, merges that no training makes among them.
+local MODELS = {
+  { merges = { "a b", "ab ab", "a b" }, end_of_word_suffix = "b", fuse_unk = true, unk_token = "<unk>" },
+  { merges = { { "a", "bb" }, { "t", "bh" } }, continuing_subword_prefix = "b", byte_fallback = true },
+  { merges = { { "a", " " }, { "a ", "b" } }, ignore_merges = true, unk_token = "missing" },
+  { merges = json.array {}, byte_fallback = true, fuse_unk = true, unk_token = "<unk>" },
+  { merges = { "a a", "aa aa", "aaaa aaaa", "b a", "a b", "aa b" } },
+}
+for i, model in ipairs(MODELS) do
+  local more = { "a ", "a b", "aa", "aaaa", "aaaaaaaa", "ba", "bb", "bh", "abab", "aab", "b" }
+  model.vocab, model.type = {}, "BPE"
+  for k, v in pairs(vocab) do model.vocab[k] = v end
+  for n, token in ipairs(more) do model.vocab[token] = model.vocab[token] or ids + n end
+  for kind, pre in ipairs { json.null, { type = "ByteLevel", use_regex = false },
+    { type = "Metaspace", replacement = "▁", prepend_scheme = "never", split = false } } do
+    put("tokenizer", "model" .. i .. kind, json.encode { model = model, pre_tokenizer = pre } .. "\xff" ..
+      ("a"):rep(200) .. "ab ab " .. text .. ("b a"):rep(40))
+  end
+end
+
 -- Rank files and SentencePiece models. base64 of n bytes whose values are below 256.
 local function base64(bytes)
   local digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
