@@ -137,8 +137,65 @@ static void windows_that_never_meet(void) {
   tokenizer_free(t);
 }
 
+/* ---- time ---- */
+
+static double seconds_for(struct tokenizer *t, const char *word, size_t n) {
+  struct tokens out = {0};
+  struct tokenizer_work *w;
+  struct timespec from, to;
+  CHECK_INT(tokenizer_work_new(&w, t, NULL), 0);
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+  CHECK_INT(bpe_word(t, w, word, n, BPE_CHARACTERS, &out, false, 0, NULL), 0);
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+  tokens_clear(&out);
+  tokenizer_work_free(w);
+  return (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
+}
+
+/* The best of several tries, since other work on the machine disturbs. */
+static void check_growth(struct tokenizer *t, const char *what, const char *word, size_t n) {
+  double least = 1e9;
+  for (int i = 0; i < 6 && least > 12; i++) {
+    double small = seconds_for(t, word, n / 10), large = seconds_for(t, word, n);
+    if (large < least * small) least = large / small;
+  }
+  if (least > 12)
+    test_fail(__FILE__, __LINE__, "%s: ten times the length takes %.1f times", what, least);
+}
+
+/* Powers of two of one letter, up to the whole word; every pair of two others. */
+static void long_words_take_linear_time(void) {
+  enum { N = 400000 };
+  static char word[N];
+  struct tokenizer *t;
+  struct rng rng;
+  char name[4];
+  CHECK_INT(tokenizer_new(&t, NULL), 0);
+  static const char letters[] = "abc";
+  for (uint32_t id = 0; id < 3; id++) CHECK_INT(vocab_add(&t->vocab, &letters[id], 1, id, NULL), 0);
+  for (uint32_t id = 3; id < 30; id++) {
+    int n = snprintf(name, sizeof name, "%u", id);
+    CHECK_INT(vocab_add(&t->vocab, name, (size_t)n, id, NULL), 0);
+  }
+  CHECK_INT(bpe_add(&t->bpe, 0, 0, 3, NULL), 0);
+  for (uint32_t id = 3; id < 22; id++) CHECK_INT(bpe_add(&t->bpe, id, id, id + 1, NULL), 0);
+  for (uint32_t k = 0; k < 4; k++)
+    CHECK_INT(bpe_add(&t->bpe, 1 + k / 2, 1 + k % 2, 24 + k, NULL), 0);
+  vocab_seal(&t->vocab);
+  CHECK_INT(bpe_finish(&t->bpe, &t->vocab, NULL), 0);
+  memset(word, 'a', N);
+  check_growth(t, "one letter, tokens without end", word, N);
+  rng_seed(&rng, 5);
+  for (size_t i = 0; i < N; i++) word[i] = (char)('b' + rng_below(&rng, 2));
+  check_growth(t, "two letters", word, N);
+  for (size_t i = 0; i < N; i++) word[i] = (char)('a' + rng_below(&rng, 3));
+  check_growth(t, "three letters", word, N);
+  tokenizer_free(t);
+}
+
 int main(void) {
   TEST(merging_equals_the_plain_way);
   TEST(windows_that_never_meet);
+  TEST(long_words_take_linear_time);
   return test_done();
 }
