@@ -21,7 +21,6 @@
 #define MAGIC  "lathe-wd"
 #define HEADER 12
 #define BLOCK  ((size_t)128 << 10)
-#define POLL   (1u << 16)
 
 struct train_source {
   const struct train_words *table; /* or, when NULL, a run: */
