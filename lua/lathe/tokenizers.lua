@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A tokenizer from whatever people have: a folder, tokenizer.json, tokenizer.model (of SentencePiece or of
 -- tiktoken: the bytes tell), ranks.tiktoken, model.gguf. Everything becomes a tokenizer.json on the way, so
--- what was read can be saved as one.
+-- what was read can be saved as one. Also here, for the prompt: parse and train of engine.tokenizer.
 
 local cache = require "lathe.tokenizer_cache"
 local config = require "lathe.config"
@@ -171,5 +171,7 @@ function M.load(path, options)
   if not cacheable(found, options) then return make() end
   return cache.load(found.path, found.kind .. " " .. (options.encoding or ""), make)
 end
+
+M.parse, M.train = tokenizer.parse, tokenizer.train
 
 return M

@@ -24,6 +24,7 @@ import itertools
 import json
 import os
 import random
+import signal
 import struct
 import subprocess
 import sys
@@ -544,8 +545,9 @@ def main():
             os.unlink(side.file.name)
             continue
         running.append(side)
-    texts, done, began = Texts(args.seed, args.text), 0, time.monotonic()
-    while running and done < args.count:
+    texts, done, began, stop = Texts(args.seed, args.text), 0, time.monotonic(), []
+    signal.signal(signal.SIGINT, lambda *_: stop.append(True))  # what was done until then is reported
+    while running and done < args.count and not stop:
         generic = texts.chunk(min(CHUNK, args.count - done))
         for side in running:
             side.feed(generic)
