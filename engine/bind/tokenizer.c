@@ -337,6 +337,7 @@ static void push_range(lua_State *L, const uint32_t *ids, size_t n, bool packed)
 static int l_encode_batch(lua_State *L) {
   struct box *b = check_box(L);
   luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 3); /* options that are not given are not what is pushed next */
   int flags = batch_flags(L, 3);
   bool packed = bind_opt_boolean(L, 3, "packed", false);
   size_t count = (size_t)luaL_len(L, 2), *ends;
@@ -365,6 +366,7 @@ static int l_encode_batch(lua_State *L) {
 static int l_count_batch(lua_State *L) {
   struct box *b = check_box(L);
   luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 3); /* options that are not given are not what is pushed next */
   int flags = batch_flags(L, 3);
   size_t count = (size_t)luaL_len(L, 2), *counts;
   struct tokenizer_text *texts = batch_texts(L, 2, count, &counts);

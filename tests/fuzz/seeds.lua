@@ -33,7 +33,7 @@ end
 for n, regex in ipairs {
   [['s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+]],
   [[(?i:'s|'t)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}?|\s*[\r\n]|\s++$|^\b.]],
-  [[[\p{Lu}\p{M}&&[^\p{Han}[:digit:]]]*(?<=a|bc)(?<!\x{41})(?m:.)(?x: a #b)]],
+  [==[[\p{Lu}\p{M}&&[^\p{Han}[:digit:]]]*(?<=a|bc)(?<!\x{41})(?m:.)(?x: a #b)]==],
 } do
   put("pattern", "r" .. n, regex .. "\0Hello  world's 123\n\xe4\xbd\xa0\xff!")
 end
