@@ -39,6 +39,23 @@ local function quoted(s)
   return '"' .. s .. '"'
 end
 
+-- Many strings as JSON, one a line, with commas between; with `ids` each followed by a colon and its number, from 0.
+-- Where none holds a control character that is done to all at once.
+local function quoted_lines(strings, ids)
+  local text, at = table.concat(strings, "\n"), -1
+  local function numbered()
+    at = at + 1
+    return '":' .. at .. ',\n"'
+  end
+  local lines, ends = text:gsub('[\\"]', "\\%0"):gsub("\n", ids and numbered or '",\n"')
+  if ends == #strings - 1 and not text:find "[%z\1-\9\11-\31\127]" then
+    return '"' .. lines .. '"' .. (ids and ":" .. ends or "")
+  end
+  local out = {}
+  for i, s in ipairs(strings) do out[i] = quoted(s) .. (ids and ":" .. i - 1 or "") end
+  return table.concat(out, ",\n")
+end
+
 local function flag(g, name, fallback)
   local v = g:get("tokenizer.ggml." .. name)
   if type(v) == "boolean" then return v end
@@ -105,14 +122,13 @@ end
 -- Added tokens with others behind them are in the vocabulary too: the reference gives an added token that it does
 -- not find there the next free id, whatever the file says.
 local function split_tokens(tokens, kinds)
-  local vocab, added, last = {}, {}, 0
+  local added, last = {}, #tokens
   local function is_added(i) return kinds[i] == CONTROL or kinds[i] == USER_DEFINED or kinds[i] == UNKNOWN end
-  for i = 1, #tokens do if not is_added(i) then last = i end end
+  while last > 0 and is_added(last) do last = last - 1 end
   for i, token in ipairs(tokens) do
     if is_added(i) then added[#added + 1] = added_token(i - 1, token, kinds[i] ~= USER_DEFINED) end
-    if i <= last then vocab[#vocab + 1] = quoted(token) .. ":" .. i - 1 end
   end
-  return vocab, added
+  return quoted_lines(table.move(tokens, 1, last, 1, {}), true), added
 end
 
 local BYTE_LEVEL = '{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}'
@@ -130,7 +146,6 @@ local function read_gpt2(g)
   local merges, message
   merges, message, code = list(g, "merges", { ["[string]"] = true })
   if not merges then return nil, message, code end
-  for i, m in ipairs(merges) do merges[i] = quoted(m) end
   local facts = facts_of(g, tokens, pre.add_bos)
   local bos, eos = facts.add_bos and facts.bos, facts.add_eos and facts.eos
   local vocab, added = split_tokens(tokens, kinds)
@@ -139,7 +154,7 @@ local function read_gpt2(g)
     (bos or eos) and json.encode(template(tokens, bos or nil, eos or nil)) or BYTE_LEVEL, ',\n"decoder":', BYTE_LEVEL,
     ',\n"model":{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,',
     '"end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":', tostring(pre.ignore_merges),
-    ',"vocab":{\n', table.concat(vocab, ",\n"), '\n},"merges":[\n', table.concat(merges, ",\n"), "\n]}}\n" }, facts
+    ',"vocab":{\n', vocab, '\n},"merges":[\n', quoted_lines(merges), "\n]}}\n" }, facts
 end
 
 -- Fields of a protocol buffer, see engine/tokenizer/sentencepiece.c.
