@@ -159,6 +159,11 @@ def rebuilt(name, folder):
     return path
 
 
+def vocabulary(lines):
+    """As many pieces as the texts allow."""
+    return 8000 if len(lines) > 10000 else 1200
+
+
 def trained(name, folder, lines, **options):
     import sentencepiece
     out = io.BytesIO()
@@ -185,7 +190,7 @@ def sentencepiece_cases(folder, lines):
                  "more_tokenizers/phi-3-mini"):
         path = rebuilt(name, folder)
         yield f"sentencepiece {os.path.basename(name)}", path, peer, ""
-    size = {"vocab_size": 1200}
+    size = {"vocab_size": vocabulary(lines)}
     yield "sentencepiece trained, bytes", trained("bytes", folder, lines, byte_fallback=True, **size,
                                                   remove_extra_whitespaces=False), peer, ""
     yield "sentencepiece trained, unknown", trained("unknown", folder, lines, **size, character_coverage=0.98), peer, ""
@@ -201,7 +206,7 @@ def transformers_cases(folder, lines):
     """Its merges are in the order of ids, whatever the scores: Llama 2's pieces of spaces come first there."""
     from transformers import LlamaTokenizer
     for name in ("trained", "more_tokenizers/llama-2"):
-        path = trained("t", folder, lines, byte_fallback=True, vocab_size=1200, remove_extra_whitespaces=False,
+        path = trained("t", folder, lines, byte_fallback=True, vocab_size=vocabulary(lines), remove_extra_whitespaces=False,
                        allow_whitespace_only_pieces=True) if name == "trained" else rebuilt(name, folder)
         inside = f"{folder}/hf-{os.path.basename(name)}"
         os.makedirs(inside, exist_ok=True)
@@ -300,7 +305,7 @@ def main():
     while len(texts) < a.count:
         texts += generator.chunk(2000)
     texts = texts[:a.count]
-    lines = [x for x in generator.lines if x.strip()] * 3
+    lines = [x for x in generator.lines if x.strip()][:60000] * 3
     report = [f"tokenizers {tokenizers.__version__}, seed {a.seed}, {a.count} texts"
               + (", encoded by the package from our tokenizer.json" if a.via_package else "")]
     with tempfile.TemporaryDirectory() as folder:
