@@ -33,6 +33,7 @@ struct parse {
   bool ignore_case, dot_all, extended; /* in force here */
   uint32_t run[3];                     /* the last literal characters under (?i), folded */
   size_t run_len;
+  bool empty; /* what was just read can match nothing at all */
   struct err *err;
 };
 
@@ -109,10 +110,9 @@ static int check_fold(struct parse *p, size_t at, uint32_t c) {
   p->run[1] = p->run[2];
   p->run[2] = fold_char(c);
   if (p->run_len < 3) p->run_len++;
-  struct charset one = {0};
-  charset_add(&one, c, c);
+  uint32_t pair[2] = {c, c + 1};
+  struct charset one = {.at = pair, .count = 2};
   bool wide = charset_folds_wide(&one);
-  charset_clear(&one);
   uint32_t several = fold_several_of(p->run + 3 - p->run_len, p->run_len);
   if (!wide && !several) return 0;
   return err_set(p->err, ERR_UNSUPPORTED,
@@ -649,6 +649,9 @@ static int put_repeats(struct parse *p, size_t from, bool may) {
       return err_set(p->err, ERR_LIMIT, "regular expression, byte %zu: more than %d repetitions",
                      at, SYNTAX_MAX_REPEAT);
     if (r.min > r.max) return unsupported(p, at, "an interval from high to low");
+    if (r.min > 1 && p->empty) /* the reference leaves such a loop at the first empty round */
+      return unsupported(p, at, "repeating at least twice what may be empty");
+    p->empty = p->empty || !r.min;
     bool braces = p->s[p->at] == '{';
     char mode = 0;
     p->at = r.end;
@@ -692,20 +695,25 @@ static int put_item(struct parse *p, bool *rest, int depth) {
       if (!rc) rc = put_literal(p, at, one);
     }
   }
+  if (c != '(' || fixed) p->empty = fixed;
   return rc || *rest ? rc : put_repeats(p, from, !fixed);
 }
 
 static int put_alternatives(struct parse *p, int depth) {
-  bool rest = false;
+  bool rest = false, any = false, branch = true; /* may be empty: some branch, this one */
   int rc = 0;
   for (skip_blank(p); !rc && !rest && p->at < p->n && p->s[p->at] != ')'; skip_blank(p)) {
     if (take(p, "|")) {
       p->run_len = 0;
       buf_addc(&p->x->text, '|');
+      any = any || branch;
+      branch = true;
     } else {
       rc = put_item(p, &rest, depth);
+      branch = branch && p->empty;
     }
   }
+  p->empty = any || branch;
   return rc;
 }
 

@@ -306,6 +306,7 @@ static void what_cannot_be_said_exactly_is_refused_by_name(void) {
   refuses("(?i:[\\p{L}])", ERR_UNSUPPORTED, "byte 4: a class in (?i:…)");
   refuses("\\p{Klingon}", ERR_UNSUPPORTED, "byte 0: the property {Klingon}");
   refuses("[^[^\\s\\S]a]", ERR_UNSUPPORTED, "leaves nothing beyond ASCII");
+  refuses("(?i:-|(?=(?!ab)-)){2}", ERR_UNSUPPORTED, "byte 19: repeating at least twice");
   refuses("a{2,1}", ERR_UNSUPPORTED, "byte 1: an interval");
   refuses("\\xe9", ERR_UNSUPPORTED, "a raw byte");
   refuses("(a", ERR_FORMAT, "byte 0: a group without )");
