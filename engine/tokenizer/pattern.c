@@ -228,7 +228,8 @@ static int put_pattern(struct buf *out, const struct syntax *x, const struct div
   return rc;
 }
 
-static int compile(struct pattern *p, const struct buf *text, bool lazy, struct err *err) {
+static int compile(struct pattern *p, const struct buf *text, const struct syntax *x,
+                   struct err *err) {
   int code, rc = 0;
   PCRE2_SIZE at;
   pcre2_compile_context *context = NULL;
@@ -241,7 +242,9 @@ static int compile(struct pattern *p, const struct buf *text, bool lazy, struct 
   }
   pcre2_set_match_limit(p->limits, MATCH_LIMIT);
   pcre2_set_heap_limit(p->limits, HEAP_LIMIT_KB);
-  uint32_t options = PCRE2_NO_UTF_CHECK | (p->wide ? PCRE2_UTF : 0);
+  /* 10.42 makes \d+(?:kk)?+\d possessive in the wrong place. */
+  uint32_t options =
+      PCRE2_NO_UTF_CHECK | (p->wide ? PCRE2_UTF : 0) | (x->atomic ? PCRE2_NO_AUTO_POSSESS : 0);
   p->code = pcre2_compile((PCRE2_SPTR)(text->data ? text->data : ""), text->len, options, &code,
                           &at, context);
   if (!p->code) {
@@ -257,7 +260,7 @@ static int compile(struct pattern *p, const struct buf *text, bool lazy, struct 
     goto done;
   }
   /* The machine code of 10.42 goes wrong at (?>a*?.??b+|)c, so what is lazy is interpreted. */
-  p->jit = !lazy && !pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE);
+  p->jit = !x->lazy && !pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE);
 done:
   pcre2_compile_context_free(context);
   pcre2_general_context_free(memory);
@@ -277,7 +280,7 @@ int pattern_new(struct pattern **out, const char *regex, size_t n, struct err *e
   if (!rc) rc = put_pattern(&text, &x, &d, err);
   if (!rc) {
     (*out)->wide = d.kinds > 256;
-    rc = compile(*out, &text, x.lazy, err);
+    rc = compile(*out, &text, &x, err);
   }
   if (rc) {
     pattern_free(*out);

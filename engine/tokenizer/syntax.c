@@ -438,6 +438,7 @@ static int put_line_end(struct parse *p) {
   charset_add(&set, 0x85, 0x85);
   charset_add(&set, 0x2028, 0x2029);
   buf_adds(&p->x->text, "(?>");
+  p->x->atomic = true;
   int rc = put_one(p, '\r');
   if (!rc) rc = put_one(p, '\n');
   buf_addc(&p->x->text, '|');
@@ -543,6 +544,7 @@ static int put_group(struct parse *p, bool *look, bool *options, int depth) {
       p->at++;
   }
   if (rc) return rc;
+  p->x->atomic = p->x->atomic || !strcmp(open, "(?>");
   buf_adds(&p->x->text, open);
   rc = put_alternatives(p, depth + 1);
   buf_addc(&p->x->text, ')');
@@ -602,6 +604,7 @@ static bool repetition(struct parse *p, struct repeat *r) {
 
 static void put_repeat(struct parse *p, const struct repeat *r, char mode) {
   struct buf *out = &p->x->text;
+  bool group = out->len && out->data[out->len - 1] == ')';
   if (r->max == UINT32_MAX && r->min < 2)
     buf_addc(out, r->min ? '+' : '*');
   else if (r->max == 1 && !r->min)
@@ -610,6 +613,7 @@ static void put_repeat(struct parse *p, const struct repeat *r, char mode) {
     buf_addf(out, "{%u,}", r->min);
   else
     buf_addf(out, "{%u,%u}", r->min, r->max);
+  if (mode == '+' && group) p->x->atomic = true;
   if (mode) buf_addc(out, mode);
   if (mode == '?') p->x->lazy = true;
 }
@@ -649,8 +653,9 @@ static int put_repeats(struct parse *p, size_t from, bool may) {
       return err_set(p->err, ERR_LIMIT, "regular expression, byte %zu: more than %d repetitions",
                      at, SYNTAX_MAX_REPEAT);
     if (r.min > r.max) return unsupported(p, at, "an interval from high to low");
-    if (r.min > 1 && p->empty) /* the reference leaves such a loop at the first empty round */
-      return unsupported(p, at, "repeating at least twice what may be empty");
+    /* The reference leaves such a loop at the first empty round, PCRE2 goes on. */
+    if (p->empty && (r.min > 1 || (r.max > 1 && r.max != UINT32_MAX)))
+      return unsupported(p, at, "repeating what may be empty a limited number of times");
     p->empty = p->empty || !r.min;
     bool braces = p->s[p->at] == '{';
     char mode = 0;

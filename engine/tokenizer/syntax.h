@@ -22,7 +22,8 @@ struct syntax {
   struct buf text;
   struct charset *sets;
   size_t count, cap;
-  bool lazy; /* has a repetition that takes as little as it can */
+  bool lazy;   /* has a repetition that takes as little as it can */
+  bool atomic; /* has a group that is not gone back into */
 };
 /* ERR_FORMAT: the reference refuses it too. ERR_UNSUPPORTED: it does not. ERR_LIMIT: too large. All
  * name the construct and its byte. */

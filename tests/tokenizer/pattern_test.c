@@ -285,6 +285,11 @@ static void empty_matches(void) {
   finds("a*", "baac", "0-0 1-3 4-4");
 }
 
+static void atomic_groups_take_nothing_from_what_is_before(void) {
+  finds("\\d+(?:kk)?+\\d", "x86", "1-3");
+  finds("\\d+(?>(?:kk)?)6", "x86", "1-3");
+}
+
 static void machine_code_is_not_trusted_with_what_is_lazy(void) {
   finds("(?>a*?.??b+|)\\)", "a)b", "");
 }
@@ -306,7 +311,8 @@ static void what_cannot_be_said_exactly_is_refused_by_name(void) {
   refuses("(?i:[\\p{L}])", ERR_UNSUPPORTED, "byte 4: a class in (?i:…)");
   refuses("\\p{Klingon}", ERR_UNSUPPORTED, "byte 0: the property {Klingon}");
   refuses("[^[^\\s\\S]a]", ERR_UNSUPPORTED, "leaves nothing beyond ASCII");
-  refuses("(?i:-|(?=(?!ab)-)){2}", ERR_UNSUPPORTED, "byte 19: repeating at least twice");
+  refuses("(?i:-|(?=(?!ab)-)){2}", ERR_UNSUPPORTED, "byte 18: repeating what may be empty");
+  refuses("(?:a|b?){,2}", ERR_UNSUPPORTED, "byte 8: repeating what may be empty");
   refuses("a{2,1}", ERR_UNSUPPORTED, "byte 1: an interval");
   refuses("\\xe9", ERR_UNSUPPORTED, "a raw byte");
   refuses("(a", ERR_FORMAT, "byte 0: a group without )");
@@ -415,6 +421,7 @@ int main(void) {
   TEST(folding_knows_the_long_s_and_the_kelvin_sign);
   TEST(words_in_classes_lack_the_superscripts);
   TEST(empty_matches);
+  TEST(atomic_groups_take_nothing_from_what_is_before);
   TEST(machine_code_is_not_trusted_with_what_is_lazy);
   TEST(what_cannot_be_said_exactly_is_refused_by_name);
   TEST(what_is_too_large_is_refused);
