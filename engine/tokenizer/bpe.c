@@ -326,6 +326,8 @@ static int scratch_reserve(struct bpe_scratch *x, size_t n, bool spans, struct e
     x->first = mem_array(n, sizeof *x->first);
     if (!x->ids || !x->first) return err_nomem(err, n * 8, "a long word");
     x->cap = n;
+    mem_huge(x->ids, n * sizeof *x->ids);
+    mem_huge(x->first, n * sizeof *x->first);
   }
   if (spans && n > x->span_cap) {
     mem_free(x->start), mem_free(x->end);
@@ -358,6 +360,7 @@ int tokens_reserve(struct tokens *ts, size_t more, bool spans, struct err *err) 
     if (!ids) return err_nomem(err, cap * sizeof *ids, "tokens");
     ts->ids = ids;
     ts->cap = cap;
+    mem_huge(ids, cap * sizeof *ids);
   }
   if (spans && need > ts->span_cap) {
     struct token_span *list = mem_rearray(ts->spans, ts->cap, sizeof *list);
