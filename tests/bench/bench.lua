@@ -122,29 +122,132 @@ local function equal(a, b) return json.encode(a) == json.encode(b) end
 local BENCHES = {}
 local function bench(b) BENCHES[#BENCHES + 1] = b end
 
-bench { name = "bpe", title = "BPE encode, 1 thread", unit = "MB/s", peers = { "tokenizers", "tiktoken" },
-  -- tiktoken's check has no hash: only the number of tokens is compared.
-  same = function(a, b) return a[1] == b[1] and (b[2] == json.null or b[2] == nil or a[2] == b[2]) end,
-  prepare = function()
-    local c = corpus()
-    local path = os.getenv "LATHE_CONFORMANCE" .. "/tokenizers/gpt2/tokenizer.json"
-    local tok, note
-    if file.stat(path) then
-      tok, note = assert(tokenizer.load(path)), "GPT-2's vocabulary"
+-- Real text where LATHE_BENCH_TEXT names some (lines of JSON with "text", or anything, cut at line ends), else
+-- the corpus. Peers that take a microsecond for what takes us ten nanoseconds get every so many documents.
+local PEER_BYTES = 3e6
+
+local function read_documents(path)
+  local docs, part, size = {}, {}, 0
+  for line in io.lines(path, "L") do
+    if path:find "%.jsonl$" then
+      docs[#docs + 1] = json.decode(line).text
     else
-      tok = assert(tokenizer.train { texts = { table.unpack(c.docs, 1, 250) }, vocab_size = 8192,
-        special = { "<|endoftext|>" } })
-      path = dir .. "/tokenizer.json"
-      assert(tok:save(path))
-      note = "a vocabulary of 8,192 trained here"
+      part[#part + 1], size = line, size + #line
+      if size > 8000 then docs[#docs + 1], part, size = table.concat(part), {}, 0 end
     end
-    local function run()
-      local ids = {}
-      for i, doc in ipairs(c.docs) do ids[i] = tok:encode_packed(doc) end
-      return function() return { total_bytes(ids) // 4, hash.sha256(ids[1]) } end
+  end
+  if size > 0 then docs[#docs + 1] = table.concat(part) end
+  return docs
+end
+
+local function real_text()
+  if not shared.text then
+    local path = os.getenv "LATHE_BENCH_TEXT"
+    local docs = path and read_documents(path) or corpus().docs
+    local bytes = total_bytes(docs)
+    local step, sample = math.max(1, math.floor(bytes / PEER_BYTES)), {}
+    for i = 1, #docs, step do sample[#sample + 1] = docs[i] end
+    shared.text = { docs = docs, bytes = bytes, step = step, sample_bytes = total_bytes(sample),
+      path = put("sample.txt", table.concat(sample, "\x1e")) }
+  end
+  return shared.text
+end
+
+local function conformance(name)
+  for _, folder in ipairs { "tokenizers/", "more_tokenizers/" } do
+    local path = ("%s/%s%s/tokenizer.json"):format(os.getenv "LATHE_CONFORMANCE", folder, name)
+    if file.stat(path) then return path end
+  end
+end
+
+-- Without the conformance data a vocabulary is trained, and there is no other one.
+local function vocabulary(name)
+  local path = conformance(name)
+  if path or name ~= "gpt2" then return path end
+  path = dir .. "/tokenizer.json"
+  if not file.stat(path) then
+    assert(assert(tokenizer.train { texts = { table.unpack(corpus().docs, 1, 250) }, vocab_size = 8192,
+      special = { "<|endoftext|>" } }):save(path))
+  end
+  return path, "a vocabulary of 8,192 trained here"
+end
+
+-- Each run has a tokenizer of its own, so that its caches are cold.
+local function encode_rows(name, vocab, title, peers)
+  bench { name = name, title = title, unit = "MB/s", peers = peers, rounds = 3,
+    same = function(a, b) return a == b end,
+    prepare = function()
+      local path, note = vocabulary(vocab)
+      if not path then return nil, "LATHE_CONFORMANCE has no " .. vocab end
+      local input, tok = real_text(), nil
+      local function before() tok = assert(tokenizer.load(path)) end
+      local function run()
+        local ids = {}
+        for i, doc in ipairs(input.docs) do ids[i] = tok:encode_packed(doc) end
+        return function()
+          local sample = 0
+          for i = 1, #ids, input.step do sample = sample + #ids[i] // 4 end
+          return sample
+        end
+      end
+      return { amount = input.bytes / MB, peer_amount = input.sample_bytes / MB, before = before, run = run,
+        ask = { tokenizer = path, text = input.path },
+        note = ("%s %.0f MB of %s, caches cold; peers get %.1f MB of it"):format(note and note .. ";" or "", input.bytes / MB,
+          os.getenv "LATHE_BENCH_TEXT" or "made-up text", input.sample_bytes / MB) }
+    end }
+end
+
+encode_rows("bpe", "gpt2", "BPE encode, GPT-2, 1 thread", { "tokenizers", "tiktoken" })
+encode_rows("bpe-llama3", "llama-3.2", "BPE encode, Llama 3, 1 thread", { "tokenizers", "tiktoken" })
+encode_rows("bpe-qwen", "qwen2.5", "BPE encode, Qwen2.5, 1 thread", { "tokenizers", "tiktoken" })
+encode_rows("bpe-llama2", "llama-2", "BPE encode, Llama 2, 1 thread", { "sentencepiece", "tokenizers" })
+
+bench { name = "bpe-threads", title = "BPE encode, GPT-2, 2 threads", unit = "MB/s", rounds = 3,
+  prepare = function()
+    local path, input = vocabulary "gpt2", real_text()
+    local function with(threads)
+      local tok
+      return function() tok = assert(tokenizer.load(path)) end,
+        function() return #tok:encode_batch(input.docs, { threads = threads, packed = true }) end
     end
-    return { amount = c.bytes / MB, run = run, ask = { tokenizer = path, text = c.path }, note = note }
+    local before, run = with(2)
+    local before1, run1 = with(1)
+    return { amount = input.bytes / MB, before = before, run = run,
+      baseline = { name = "Lathe, 1 thread", amount = input.bytes / MB, before = before1, run = run1 } }
   end }
+
+-- Ten times as much should take at most twelve times as long: a ratio of 0.83.
+local function scaling(name, title, vocab, make)
+  bench { name = name, title = title, unit = "MB/s", rounds = 3,
+    prepare = function()
+      local path = vocabulary(vocab)
+      if not path then return nil, "LATHE_CONFORMANCE has no " .. vocab end
+      local tok = assert(tokenizer.load(path))
+      local large = make(10)
+      local small = large:sub(1, #large // 10)
+      return { amount = #large / MB, run = function() return #tok:encode_packed(large) end,
+        baseline = { name = "Lathe, a tenth of it", amount = #small / MB,
+          run = function() return #tok:encode_packed(small) end } }
+    end }
+end
+
+local function random_bytes(count)
+  local rng, parts = hash.rng "bytes", {}
+  for i = 1, count // 8 do parts[i] = ("<i8"):pack(rng:integer(math.mininteger, math.maxinteger)) end
+  return table.concat(parts)
+end
+
+local function random_letters(count)
+  local rng, parts = hash.rng "letters", {}
+  for i = 1, count do parts[i] = string.char(rng:integer(97, 122)) end
+  return table.concat(parts)
+end
+
+for _, vocab in ipairs { "gpt2", "llama-2" } do
+  scaling("bpe-same", "a million 'a', " .. vocab, vocab, function(k) return ("a"):rep(100000 * k) end)
+  scaling("bpe-word", "a million letters, " .. vocab, vocab, function(k) return random_letters(100000 * k) end)
+  scaling("bpe-bytes", "10 MB of random bytes, " .. vocab, vocab, function(k) return random_bytes(1000000 * k) end)
+end
 
 bench { name = "bpe-train", title = "BPE training, 8,192 entries, 1 thread", unit = "MB/s", peers = { "tokenizers" }, same = equal,
   prepare = function()
@@ -390,18 +493,20 @@ end
 
 local function run_peer(peers, b, p, round)
   if p.skip then return end
-  local reply = peers:ask { op = "run", bench = b.name, peer = p.package, last = round == ROUNDS }
+  local reply = peers:ask { op = "run", bench = b.name, peer = p.package, last = round == (b.rounds or ROUNDS) }
   p.skip = reply.skip
   p.seconds[#p.seconds + 1] = reply.seconds
   return reply.check
 end
 
+-- work: what prepare gave, or its baseline.
 local function run_ours(work, seconds)
+  if work.before then work.before() end
   collectgarbage()
   local start = clock.now()
   local check = work.run()
   seconds[#seconds + 1] = clock.now() - start
-  return check()
+  return type(check) == "function" and check() or check
 end
 
 -- Three figures, whatever the size.
@@ -418,7 +523,7 @@ local function report(b, work, seconds, ready)
     if p.skip then
       print(("%-32s %11s %11s %8s  %s: skipped (%s)"):format(told and "" or b.title, told and "" or figure(ours), "-", "-", p.package, p.skip))
     else
-      local peer = work.amount / median(p.seconds)
+      local peer = (p.amount or work.peer_amount or work.amount) / median(p.seconds)
       row(told and "" or b.title, told and "" or figure(ours), figure(peer), figure(ours / peer) .. "×",
         ("%s %s, %s%s"):format(p.name, p.version, b.unit, p.differs and "  DIFFERS" or ""))
     end
@@ -429,15 +534,24 @@ local function report(b, work, seconds, ready)
 end
 
 local function one(peers, b)
-  local work = b.prepare()
-  local ready, seconds = setup(peers, b, work), {}
-  for round = 1, ROUNDS do
+  local work, why = b.prepare()
+  if not work then
+    print(("%-32s skipped (%s)"):format(b.title, why))
+    return
+  end
+  local ready, seconds, slower = setup(peers, b, work), {}, nil
+  if work.baseline then
+    slower = { name = work.baseline.name, version = worker.version(), amount = work.baseline.amount, seconds = {} }
+  end
+  for round = 1, b.rounds or ROUNDS do
     local check = run_ours(work, seconds)
+    if slower then run_ours(work.baseline, slower.seconds) end
     for _, p in ipairs(ready) do
       local other = run_peer(peers, b, p, round)
       if b.same and not p.skip and round == 1 then p.differs = not b.same(check, other) end
     end
   end
+  if slower then table.insert(ready, 1, slower) end
   report(b, work, seconds, ready)
   return work.note or b.note
 end

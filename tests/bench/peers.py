@@ -38,10 +38,16 @@ def documents(path):
 
 # ---- BPE ----
 
-@peer("bpe", "tokenizers")
+def for_each(benches, package):
+    def add(function):
+        for bench in benches:
+            PEERS[bench, package] = function
+        return function
+    return add
+
+
+@for_each(["bpe", "bpe-llama3", "bpe-qwen", "bpe-llama2"], "tokenizers")
 def hf_tokenizers(q):
-    import hashlib
-    import struct
     from tokenizers import Tokenizer
     tok, docs = Tokenizer.from_file(q["tokenizer"]), documents(q["text"])
     tok.no_padding(), tok.no_truncation()
@@ -49,13 +55,14 @@ def hf_tokenizers(q):
     def run():
         ids = [tok.encode(d, add_special_tokens=False).ids for d in docs]
         yield
-        first = ids[0]
-        yield [sum(map(len, ids)), hashlib.sha256(struct.pack(f"<{len(first)}I", *first)).hexdigest()]
+        yield sum(map(len, ids))
     return run
 
 
-@peer("bpe", "tiktoken")
+@for_each(["bpe", "bpe-llama3", "bpe-qwen"], "tiktoken")
 def tiktoken_(q):
+    """Ids of merged tokens are their ranks. It has no normalizer: other counts than Qwen2.5's are
+    possible where a text is not NFC."""
     import tiktoken
     bytes_of = {c: b for b, c in byte_characters().items()}
     model = json.loads(read(q["tokenizer"]))
@@ -63,12 +70,43 @@ def tiktoken_(q):
     ranks = {bytes(bytes_of[c] for c in token): i for token, i in model["model"]["vocab"].items()
              if token not in special}
     pattern = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
+    for step in model["pre_tokenizer"].get("pretokenizers", []):
+        pattern = step.get("pattern", {}).get("Regex", pattern)
     enc, docs = tiktoken.Encoding("bench", pat_str=pattern, mergeable_ranks=ranks, special_tokens={}), documents(q["text"])
 
     def run():
         ids = [enc.encode_ordinary(d) for d in docs]
         yield
-        yield [sum(map(len, ids)), None]
+        yield sum(map(len, ids))
+    return run
+
+
+@peer("bpe-llama2", "sentencepiece")
+def sentencepiece_(q):
+    """The model is made from the tokenizer.json: pieces came to it in the order of their scores, but for runs of
+    spaces, which are merged last."""
+    import sentencepiece
+    from sentencepiece import sentencepiece_model_pb2 as pb
+    vocab = json.loads(read(q["tokenizer"]))["model"]["vocab"]
+    model = pb.ModelProto()
+    model.trainer_spec.model_type = pb.TrainerSpec.BPE
+    model.trainer_spec.byte_fallback = True
+    model.trainer_spec.vocab_size = len(vocab)
+    model.normalizer_spec.name = "identity"
+    model.normalizer_spec.add_dummy_prefix = True
+    model.normalizer_spec.remove_extra_whitespaces = False
+    kinds = {"<unk>": 2, "<s>": 3, "</s>": 3}
+    for token, i in sorted(vocab.items(), key=lambda item: item[1]):
+        byte = len(token) == 6 and token.startswith("<0x")
+        spaces = len(token) > 1 and not token.strip("\u2581")
+        model.pieces.add(piece=token, score=-1e9 if spaces else -float(i), type=6 if byte else kinds.get(token, 1))
+    sp = sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
+    docs = documents(q["text"])
+
+    def run():
+        ids = [sp.encode(d) for d in docs]
+        yield
+        yield sum(map(len, ids))
     return run
 
 
