@@ -484,7 +484,7 @@ static void put_template_token(const struct model *m, struct buf *out, int64_t i
 
 static void put_template(const struct model *m, struct buf *out, int64_t bos, int64_t eos,
                          bool pair) {
-  for (int type = 0; type <= pair; type++) {
+  for (int type = 0; type < (pair ? 2 : 1); type++) {
     if (type) buf_addc(out, ',');
     if (bos >= 0) put_template_token(m, out, bos, type), buf_addc(out, ',');
     buf_addf(out, "{\"Sequence\":{\"id\":\"%c\",\"type_id\":%d}}", 'A' + type, type);

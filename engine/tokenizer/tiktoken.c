@@ -502,7 +502,8 @@ int tiktoken_convert(const char *bytes, size_t n, const struct tiktoken_options 
   if (!rc && !o->has_special && e)
     sp = (struct special){e->special, e->special_count, e->reserved ? e : NULL};
   if (!rc) rc = check_special(&r, &sp);
-  if (!rc) rc = put_all(&r, e, o->pattern ? o->pattern : e->pattern, &sp, json);
+  const char *pattern = o->pattern ? o->pattern : e ? e->pattern : NULL;
+  if (!rc && pattern) rc = put_all(&r, e, pattern, &sp, json);
   vocab_clear(&r.tokens);
   mem_free(sorted);
   return rc;

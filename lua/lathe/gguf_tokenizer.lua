@@ -149,8 +149,8 @@ local function read_gpt2(g)
   local facts = facts_of(g, tokens, pre.add_bos)
   local bos, eos = facts.add_bos and facts.bos, facts.add_eos and facts.eos
   local vocab, added = split_tokens(tokens, kinds)
-  return table.concat { '{"version":"1.0","truncation":null,"padding":null,"added_tokens":[\n', table.concat(added, ",\n"),
-    '],\n"normalizer":null,\n"pre_tokenizer":', json.encode(pre.pre_tokenizer), ',\n"post_processor":',
+  return table.concat { '{"version":"1.0","truncation":null,"padding":null,"added_tokens":[\n',
+    table.concat(added, ",\n"), '],\n"normalizer":null,\n"pre_tokenizer":', json.encode(pre.pre_tokenizer), ',\n"post_processor":',
     (bos or eos) and json.encode(template(tokens, bos or nil, eos or nil)) or BYTE_LEVEL, ',\n"decoder":', BYTE_LEVEL,
     ',\n"model":{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,',
     '"end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":', tostring(pre.ignore_merges),
@@ -293,7 +293,9 @@ local function write_gpt2(tok, size, notes)
     return unsupported(("the tokenizer normalises text (%s), which llama.cpp would not"):format(
       tostring(t.normalizer.type)))
   end
-  if nfc then notes[#notes + 1] = "llama.cpp leaves out the tokenizer's NFC: text that is not in that form has other ids" end
+  if nfc then
+    notes[#notes + 1] = "llama.cpp leaves out the tokenizer's NFC: text that is not in that form has other ids"
+  end
   local section = given(t.pre_tokenizer)
   if not section then return unsupported "tokenizer.json has no pre-tokenizer" end
   local whole = given(t.model.ignore_merges) == true
@@ -329,7 +331,8 @@ local function space_prefix(t)
   if normalizer then
     for _, n in ipairs(normalizer.type == "Sequence" and normalizer.normalizers or { normalizer }) do
       local what = n.type == "Prepend" and n.prepend == SPACE and "prepend"
-        or n.type == "Replace" and type(n.pattern) == "table" and n.pattern.String == " " and n.content == SPACE and "replace"
+        or n.type == "Replace" and type(n.pattern) == "table" and n.pattern.String == " " and n.content == SPACE
+          and "replace"
       steps[#steps + 1] = what or "?" .. tostring(n.type)
     end
   end

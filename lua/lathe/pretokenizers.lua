@@ -23,7 +23,8 @@ local MINICPM5 = CONTRACTION .. "|" .. WORD .. "|\\p{N}+" .. REST
 local TURKISH = WORD .. "|\\p{N}" .. REST
 local QWEN35 = CONTRACTION .. "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}"
   .. "| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-local SEED = CONTRACTION .. "|[^\r\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\r\n]+|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"
+local SEED = CONTRACTION .. "|[^\r\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1}"
+  .. "| ?[^\\s\\p{L}\\p{N}\r\n]+|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"
 local BAILING = "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*"
   .. "|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"
 
@@ -36,7 +37,8 @@ local function cased(tail, digits)
 end
 
 local CJK = "[\u{4E00}-\u{9FA5}\u{800}-\u{4E00}\u{AC00}-\u{D7FF}]+"
-local DEEPSEEK_LETTERS = "\\s?[A-Za-z\u{B5}\u{C0}-\u{D6}\u{D8}-\u{F6}\u{F8}-\u{1BA}\u{1BC}-\u{1BF}\u{1C4}-\u{293}\u{295}-"
+local DEEPSEEK_LETTERS = "\\s?[A-Za-z"
+  .. "\u{B5}\u{C0}-\u{D6}\u{D8}-\u{F6}\u{F8}-\u{1BA}\u{1BC}-\u{1BF}\u{1C4}-\u{293}\u{295}-"
   .. "\u{2AF}\u{370}-\u{373}\u{376}\u{377}\u{37B}-\u{37D}\u{37F}\u{386}\u{388}-\u{38A}\u{38C}\u{38E}-"
   .. "\u{3A1}\u{3A3}-\u{3F5}\u{3F7}-\u{481}\u{48A}-\u{52F}\u{531}-\u{556}\u{10A0}-\u{10C5}\u{13A0}-"
   .. "\u{13F5}\u{13F8}-\u{13FD}\u{1C90}-\u{1CBA}\u{1CBD}-\u{1CBF}\u{1D00}-\u{1D2B}\u{1D6B}-\u{1D77}"
@@ -108,7 +110,8 @@ local function signature(steps)
     if s.type == "ByteLevel" and s.add_prefix_space ~= true then
       out[i] = s.use_regex ~= false and "ByteLevel regex" or "ByteLevel"
     elseif s.type == "Split" and type(s.pattern) == "table" and type(s.pattern.Regex) == "string"
-      and (s.behavior == "Isolated" and s.invert ~= true or s.behavior == "Removed" and s.invert == true and #steps == 2) then
+      and (s.behavior == "Isolated" and s.invert ~= true
+        or s.behavior == "Removed" and s.invert == true and #steps == 2) then
       out[i] = "Split " .. s.pattern.Regex
     elseif s.type == "Digits" then
       out[i] = s.individual_digits and "Digits each" or "Digits"

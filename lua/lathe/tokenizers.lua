@@ -21,7 +21,7 @@ local NAMES = { "tokenizer.json", "tokenizer.model", "qwen.tiktoken" }
 
 local OPTIONS = {
   encoding = { type = "string", help = "of a rank file: cl100k_base, llama3 … (default: told by the ranks)" },
-  pattern = { type = "string", help = "of a rank file: the regular expression that cuts text, in place of the encoding's" },
+  pattern = { type = "string", help = "of a rank file: a regular expression, in place of the encoding's" },
   special = { type = "table", help = "of a rank file: { content = id }, in place of the encoding's" },
 }
 
@@ -36,7 +36,9 @@ local function file_in(folder)
   for _, entry in ipairs(entries) do
     local name = entry.name
     if name:find "%.tiktoken$" or name:find "%.gguf$" then
-      if found then return nil, ("%s holds several tokenizers (%s, %s): name one"):format(folder, found, name), "misuse" end
+      if found then
+        return nil, ("%s holds several tokenizers (%s, %s): name one"):format(folder, found, name), "misuse"
+      end
       found = name
     end
   end
