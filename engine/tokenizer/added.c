@@ -243,9 +243,9 @@ uint32_t added_next(const struct added *a, const struct trie *trie, const char *
     *resume = *end = at += len;
     if (skip_special && token->special) continue;
     if (token->single_word && (word_before(s, *start) || word_after(s + *end, n - *end))) continue;
-    if (token->lstrip) *start = strip_left(s, *start, last < *start ? last : *start);
+    if (token->lstrip) *start = last < *start ? strip_left(s, *start, last) : last;
     if (token->rstrip) *end = strip_right(s, n, *end);
-    return i;
+    if (*start < *end) return i; /* else the token before it took it all */
   }
   return TOKENIZER_NONE;
 }

@@ -158,7 +158,7 @@ static int one_piece(struct pieces *p, struct err *err) {
 
 /* Bytes [from, to) of the normalized text `a` (NULL: of s as it is) become words and ids. */
 static int general_piece(struct job *j, const struct aligned *a, const char *s, size_t from,
-                         size_t to, bool begins, uint64_t base) {
+                         size_t to, size_t zero, uint64_t base) {
   struct pieces *p = &j->w->pieces;
   bool alphabet = false;
   if (from == to) return 0;
@@ -168,17 +168,20 @@ static int general_piece(struct job *j, const struct aligned *a, const char *s, 
   else
     aligned_copy(&p->a, s + from, to - from, (uint32_t)from);
   int rc = one_piece(p, j->err);
-  if (!rc) rc = pre_tokenizer_run(j->t->pre_tokenizer, p, &j->w->spare, begins, &alphabet, j->err);
+  if (!rc)
+    rc = pre_tokenizer_run(j->t->pre_tokenizer, p, &j->w->spare, zero > from ? zero - from : 0,
+                           &alphabet, j->err);
   bool bytes = pre_tokenizer_byte_level(j->t->pre_tokenizer) && !alphabet;
   return rc ? rc : words(j, p, bytes ? BPE_BYTES : BPE_CHARACTERS, base);
 }
 
-/* Whether the normalized text begins with something that stands for the beginning of s. */
-static int begins_at_start(struct job *j, const char *s, size_t n, bool *yes) {
+/* How many bytes the normalized text begins with that stand for the beginning of s. */
+static int zero_bytes(struct job *j, const char *s, size_t n, size_t *zero) {
   struct aligned a = {.track = true};
   size_t some = n < PROBE ? n : utf8_floor(s, n, PROBE);
   int rc = normalizer_run(j->t->normalizer, s, some, &a, j->err);
-  *yes = !rc && a.text.len && a.start[0] == 0;
+  *zero = 0;
+  while (!rc && *zero < a.text.len && a.start[*zero] == 0) ++*zero;
   aligned_clear(&a);
   return rc;
 }
@@ -187,22 +190,20 @@ static int general(struct job *j, const char *s, size_t n, uint64_t base) {
   const struct added *added = &j->t->added;
   struct aligned *a = NULL;
   const char *text = s;
-  size_t len = n, at = 0, last = 0, start, end;
-  bool begins = base == 0;
+  size_t len = n, at = 0, last = 0, start, end, zero = base == 0;
   uint32_t i;
   int rc = 0;
   if (!normalizer_keeps(j->t->normalizer, s, n)) {
     a = &j->w->normalized;
     a->track = j->spans;
-    if (begins && (rc = begins_at_start(j, s, n, &begins))) return rc;
+    if (zero && (rc = zero_bytes(j, s, n, &zero))) return rc;
     if ((rc = normalizer_run(j->t->normalizer, s, n, a, j->err))) return rc;
     text = a->text.data;
     len = a->text.len;
   }
   while ((i = added_next(added, &added->normalized, text, len, at, last, j->plain, &start, &end,
                          &at)) != TOKENIZER_NONE) {
-    if (start > last && (rc = general_piece(j, a, text, last, start, begins && !last, base)))
-      return rc;
+    if (start > last && (rc = general_piece(j, a, text, last, start, zero, base))) return rc;
     size_t first = j->out->count;
     if ((rc = push(j, added->list[i].id, base + start, base + end))) return rc;
     if (a && j->spans) {
@@ -211,7 +212,7 @@ static int general(struct job *j, const char *s, size_t n, uint64_t base) {
     }
     last = end;
   }
-  return last < len ? general_piece(j, a, text, last, len, begins && !last, base) : 0;
+  return last < len ? general_piece(j, a, text, last, len, zero, base) : 0;
 }
 
 /* ---- the whole ---- */

@@ -173,12 +173,12 @@ void pre_tokenizer_free(struct pre_tokenizer *p);
 /* Whether the words come out in the byte-level alphabet (a ByteLevel stands in the chain). */
 bool pre_tokenizer_byte_level(const struct pre_tokenizer *p);
 /* `io` holds one piece or more with their text and is replaced by the words, in order; `spare` is
- * scratch of the same kind that may be kept for the next call. begins: the text's first byte is the
- * first of the whole input (Metaspace asks). When pre_tokenizer_byte_level and the last step is the
+ * scratch of the same kind that may be kept for the next call. begins: how many of the text's
+ * first bytes stand for the first of the whole input (Metaspace asks). When pre_tokenizer_byte_level and the last step is the
  * ByteLevel, the words are still the bytes themselves; when something follows it, they are in the
  * alphabet: *alphabet tells. */
 int pre_tokenizer_run(const struct pre_tokenizer *p, struct pieces *io, struct pieces *spare,
-                      bool begins, bool *alphabet, struct err *err);
+                      size_t begins, bool *alphabet, struct err *err);
 
 /* ---- bytes.c ---- */
 

@@ -376,8 +376,8 @@ static int run_rewrite(const struct pre_step *step, struct pieces *io, struct pi
 /* ---- the whole ---- */
 
 int pre_tokenizer_run(const struct pre_tokenizer *p, struct pieces *io, struct pieces *spare,
-                      bool begins, bool *alphabet, struct err *err) {
-  struct rewriting w = {.begins = begins, .sliced = io->count > 1, .zero = 1};
+                      size_t begins, bool *alphabet, struct err *err) {
+  struct rewriting w = {.begins = begins > 0, .sliced = io->count > 1, .zero = begins};
   int rc = 0;
   *alphabet = false;
   if (!p) return 0;

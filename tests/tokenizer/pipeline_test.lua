@@ -44,6 +44,7 @@ test.case("normalized tokens are looked for in the normalized text, themselves n
   test.equal(shown(tok, "a  b"), "a@0:1  @1:2  @2:3 b@3:4")
 end)
 
+-- The reference takes any of them, not always the same.
 test.case("of tokens that become equal the special one is found, else the first", function()
   local tok = make({ normalizer = lower }, {
     { content = "<S>", normalized = true, special = false }, { content = "<s>", normalized = true, special = false },
@@ -79,6 +80,8 @@ test.case("rstrip may reach into the next token", function()
   local tok = make({}, { { content = "<s>", rstrip = true }, { content = "  " } })
   test.equal(shown(tok, "a<s>   b"), "a@0:1 <s>@1:7   @4:6  @6:7 b@7:8")
   test.equal(shown(tok, "a<s>  b"), "a@0:1 <s>@1:6   @4:6 b@6:7")
+  tok = make({}, { { content = "  ", rstrip = true, lstrip = true } })
+  test.equal(shown(tok, "a      "), "a@0:1   @1:7")
 end)
 
 test.case("single words", function()
