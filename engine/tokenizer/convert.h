@@ -30,6 +30,10 @@ enum tokenizer_file {
 };
 enum tokenizer_file tokenizer_sniff(const char *bytes, size_t n);
 
+/* A small file can name very many merges (every length of a run of one letter, say): of a file of n
+ * bytes at most so many bytes of merges are written, then ERR_LIMIT. Published files have 2 n. */
+#define CONVERT_MERGE_BYTES(n) (((size_t)64 << 20) + 16 * (n))
+
 /* ---- tiktoken ---- */
 
 /* A rank file has the tokens only: how text is cut and which special tokens there are is told by the

@@ -332,6 +332,7 @@ struct merge {
 struct merges {
   struct merge *list;
   size_t count, cap;
+  size_t bytes, limit; /* of what is to be written */
 };
 
 static int by_score(const void *a, const void *b) {
@@ -405,9 +406,10 @@ static int split_piece(struct model *m, struct merges *ms, uint32_t id, bool sha
       merge.left_chars = (uint16_t)before;
       merge.right_chars = (uint16_t)(chars - before);
     }
-    if (have_left && have_right)
+    if (have_left && have_right) {
       rc = merge_push(m, ms, merge);
-    else if ((have_left || before == 1) && (have_right || chars - before == 1))
+      ms->bytes += n + 8; /* ["left","right"], and a line end */
+    } else if ((have_left || before == 1) && (have_right || chars - before == 1))
       rc = lone_character(m, id);
   }
   return rc;
@@ -422,7 +424,10 @@ static int find_merges(struct model *m, struct merges *ms) {
     if (m->info[id].type == NORMAL)
       rc = split_piece(m, ms, (uint32_t)id,
                        count && bsearch(&score, shared, count, sizeof *shared, by_value) != NULL);
-    if (!rc && !(id & 0xFFF)) rc = cancel_check(m->err);
+    if (!rc && ms->bytes > ms->limit)
+      rc = err_set(m->err, ERR_LIMIT, "more than %zu MiB of merges, up to piece %zu",
+                   ms->limit >> 20, id);
+    if (!rc && !(id & 0xFF)) rc = cancel_check(m->err);
   }
   mem_free(shared);
   if (!rc && ms->count) qsort(ms->list, ms->count, sizeof *ms->list, by_score);
@@ -589,7 +594,7 @@ int sentencepiece_convert(const char *bytes, size_t n, const struct sentencepiec
                     .bos = 1,
                     .eos = 2,
                     .unk = TOKENIZER_NONE};
-  struct merges ms = {0};
+  struct merges ms = {.limit = CONVERT_MERGE_BYTES(n)};
   int rc = read_model(&m, bytes, n);
   if (!rc) rc = check_model(&m);
   if (!rc) rc = find_merges(&m, &ms);

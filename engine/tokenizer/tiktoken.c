@@ -32,7 +32,7 @@
 #include "base/utf8.h"
 #include "tokenizer/parts.h"
 
-#define LINE_MAX_BYTES 4096 /* of a token in base64 */
+#define LINE_MAX_BYTES 1024 /* of a token in base64 */
 
 /* ---- the encodings ---- */
 
@@ -307,14 +307,18 @@ static void put_splits(const struct ranks *r, const char *s, size_t n, struct bu
   }
 }
 
-static int put_merges(const struct ranks *r, struct buf *out) {
+static int put_merges(const struct ranks *r, size_t limit, struct buf *out) {
   bool begun = false;
+  size_t from = out->len;
   for (size_t id = 0; id < r->tokens.size; id++) {
     size_t n;
     int rc;
     const char *s = vocab_string(&r->tokens, (uint32_t)id, &n);
     if (s) put_splits(r, s, n, out, &begun);
-    if (!(id & 0xFFF) && (rc = cancel_check(r->err))) return rc;
+    if (out->len - from > limit)
+      return err_set(r->err, ERR_LIMIT, "more than %zu MiB of merges, up to rank %zu", limit >> 20,
+                     id);
+    if (!(id & 0xFF) && (rc = cancel_check(r->err))) return rc;
   }
   return 0;
 }
@@ -406,7 +410,7 @@ static void put_bos(struct buf *out, const struct tiktoken_special *bos) {
 }
 
 static int put_all(const struct ranks *r, const struct encoding *e, const char *pattern,
-                   const struct special *sp, struct buf *out) {
+                   const struct special *sp, size_t limit, struct buf *out) {
   buf_adds(out, "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":[");
   put_specials(sp, out);
   buf_addf(out, "],\n\"normalizer\":%s,\n\"pre_tokenizer\":",
@@ -433,7 +437,7 @@ static int put_all(const struct ranks *r, const struct encoding *e, const char *
                 "\"fuse_unk\":false,\"byte_fallback\":false,\"ignore_merges\":true,\"vocab\":{");
   put_vocab(r, sp, out);
   buf_adds(out, "\n},\"merges\":[");
-  int rc = put_merges(r, out);
+  int rc = put_merges(r, limit, out);
   buf_adds(out, "\n]}}\n");
   return rc ? rc : buf_check(out, "tokenizer.json", r->err);
 }
@@ -503,7 +507,7 @@ int tiktoken_convert(const char *bytes, size_t n, const struct tiktoken_options 
     sp = (struct special){e->special, e->special_count, e->reserved ? e : NULL};
   if (!rc) rc = check_special(&r, &sp);
   const char *pattern = o->pattern ? o->pattern : e ? e->pattern : NULL;
-  if (!rc && pattern) rc = put_all(&r, e, pattern, &sp, json);
+  if (!rc && pattern) rc = put_all(&r, e, pattern, &sp, CONVERT_MERGE_BYTES(n), json);
   vocab_clear(&r.tokens);
   mem_free(sorted);
   return rc;

@@ -282,6 +282,21 @@ test.case("SentencePiece: a folder's tokenizer_config.json and added_tokens.json
   end)
 end)
 
+test.case("small files that name very many merges end", function()
+  local tokens, pieces = {}, {}
+  for c = 97, 98 do
+    for n = 2, 700 do tokens[#tokens + 1] = string.char(c):rep(n) end
+    for n = 1, 700 do pieces[#pieces + 1] = { string.char(c):rep(n), -n } end
+  end
+  local function refused(text, message, code)
+    test.equal(text, nil)
+    test.equal(code, "limit")
+    test.contains(message, "MiB of merges")
+  end
+  refused(files.tiktoken(ranks(tokens), GPT2))
+  refused(files.sentencepiece(model(pieces)))
+end)
+
 -- ---- any file ----
 
 test.case("kinds are told by bytes", function()
