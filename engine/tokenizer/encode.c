@@ -171,6 +171,7 @@ static int general_piece(struct job *j, const struct aligned *a, const char *s, 
   if (!rc)
     rc = pre_tokenizer_run(j->t->pre_tokenizer, p, &j->w->spare, zero > from ? zero - from : 0,
                            &alphabet, j->err);
+  if (to - from > KEEP_MAX) pieces_clear(&j->w->spare); /* before the tokens take their memory */
   bool bytes = pre_tokenizer_byte_level(j->t->pre_tokenizer) && !alphabet;
   return rc ? rc : words(j, p, bytes ? BPE_BYTES : BPE_CHARACTERS, base);
 }

@@ -34,6 +34,49 @@ test.case("no memory", function()
   end)
 end)
 
+local PIPELINE = [=[
+local tokenizer = require "engine.tokenizer"
+local function step(value, message, code)
+  if value then return value end
+  assert(code == "memory", message)
+  print(message)
+  os.exit(0)
+end
+local JSON = [[{"truncation": {"max_length": 9, "stride": 1}, "padding": {"strategy": {"Fixed": 4}, "pad_token": "a"},
+"added_tokens": [{"id": 9, "content": "<S>", "normalized": true, "special": true, "lstrip": true}, {"id": 10, "content": "bb"}],
+"normalizer": {"type": "Lowercase"}, "post_processor": {"type": "BertProcessing", "cls": ["a", 0], "sep": ["b", 1]},
+"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "b+"}, "behavior": "Isolated"},
+{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"}]},
+"decoder": {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+{"type": "ByteFallback"}, {"type": "Replace", "pattern": {"Regex": "b+"}, "content": "c"}, {"type": "Fuse"},
+{"type": "ByteLevel"}, {"type": "Strip", "content": " ", "start": 1, "stop": 1}]},
+"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "▁": 2, "ab": 3, "▁a": 4, "<0xC3>": 5, "<0xA9>": 6, "c": 7, "?": 8},
+"merges": ["a b", "▁ a"], "byte_fallback": true, "unk_token": "?"}}]]
+local tok = step(tokenizer.parse(JSON))
+local ids = step(tok:encode(("ab é<s>BBa "):rep(60), { special = true, offsets = true }))
+step(tok:decode(ids, { skip_special = true }))
+local piece = tok:stream()
+for _, id in ipairs(ids) do step(piece(id)) end
+step(piece())
+step(tok:truncate(("ab é<s>BBa "):rep(60), 100, { special = true }))
+step(tok:json())
+print "fine"
+]=]
+
+test.case("no memory in any part of the pipeline", function()
+  test.with_dir(function(dir)
+    cli.put(dir .. "/script.lua", PIPELINE)
+    local met = 0
+    for n = 1060, 1500, 6 do
+      local status, out, err = cli.run("exec script.lua", { cwd = dir, program = cli.faulty, env = "LATHE_FAULT_ALLOC=" .. n })
+      local last = out .. err
+      test.ok(status == 0 or (status == 1 and last:find("out of memory", 1, true)), ("%d: %d %s"):format(n, status, last))
+      if not last:find("fine", 1, true) then met = met + 1 end
+    end
+    test.ok(met > 0, "no fault was met")
+  end)
+end)
+
 local CONVERT = [[
 local files = require "engine.tokenizer_files"
 local digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
