@@ -23,7 +23,7 @@
 
 #define MAGIC "LATHETOK"
 #define VERSION                                                                                    \
-  1u /* raise it when what is in struct vocab, bpe or tokenizer_added means something else */
+  2u /* raise it when what is in struct vocab, bpe or tokenizer_added means something else */
 #define ALIGN 64u
 
 struct header {

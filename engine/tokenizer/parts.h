@@ -194,9 +194,7 @@ struct vocab {
   uint32_t *at, *len;             /* per id: place in blob; len TOKENIZER_NONE: no token */
   uint32_t *bytes_at, *bytes_len; /* the same of what it decodes to */
   size_t size, cap, entries;      /* size: largest id + 1 */
-  struct vocab_slot {
-    uint32_t id, tag; /* id TOKENIZER_NONE: empty; tag: bits of the hash */
-  } * slots;          /* open addressing */
+  uint32_t *slots; /* open addressing: bits of the hash above an id; TOKENIZER_NONE: empty */
   size_t slot_count, slot_used;
   uint64_t seed;    /* of the hash: a file cannot be made to collide */
   size_t model_end; /* strings from here on in blob are added tokens, which the model lacks */

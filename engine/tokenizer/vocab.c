@@ -91,13 +91,26 @@ bool vocab_is(const struct vocab *v, uint32_t id, const char *a, size_t an, cons
   return same(s, a, an) && same(s + an, b, bn);
 }
 
+#define ID_MASK TOKENIZER_MAX_ID
+_Static_assert((ID_MASK & (ID_MASK + 1)) == 0, "an id and a tag share a number");
+
+/* Bits of the hash that do not choose the slot, above those of an id; no slot looks empty by it. */
+static inline uint32_t tag_of(uint64_t hash) {
+  uint32_t tag = (uint32_t)(hash >> 32) & ~ID_MASK;
+  return tag == ~ID_MASK ? 0 : tag;
+}
+
 /* The slot of the string, or the empty one where it would go. */
 static size_t slot_of(const struct vocab *v, const char *s, size_t n, uint64_t hash) {
   size_t mask = v->slot_count - 1, i = (size_t)hash & mask;
-  uint32_t tag = (uint32_t)(hash >> 32);
-  for (; v->slots[i].id != TOKENIZER_NONE; i = (i + 1) & mask)
-    if (v->slots[i].tag == tag && is_string(v, v->slots[i].id, s, n)) break;
+  uint32_t tag = tag_of(hash);
+  for (; v->slots[i] != TOKENIZER_NONE; i = (i + 1) & mask)
+    if ((v->slots[i] & ~ID_MASK) == tag && is_string(v, v->slots[i] & ID_MASK, s, n)) break;
   return i;
+}
+
+static inline uint32_t slot_id(uint32_t slot) {
+  return slot == TOKENIZER_NONE ? slot : slot & ID_MASK;
 }
 
 /* Room for so many strings at half load. */
@@ -105,7 +118,7 @@ static int grow_slots(struct vocab *v, size_t strings, struct err *err) {
   size_t old_count = v->slot_count, count = old_count ? old_count : 1024;
   while (count < strings * 2) count *= 2;
   if (count == old_count) return 0;
-  struct vocab_slot *old = v->slots, *slots = mem_array(count, sizeof *slots);
+  uint32_t *old = v->slots, *slots = mem_array(count, sizeof *slots);
   if (!slots) return err_nomem(err, count * sizeof *slots, "vocabulary");
   mem_huge(slots, count * sizeof *slots);
   memset(slots, 0xFF, count * sizeof *slots);
@@ -113,7 +126,7 @@ static int grow_slots(struct vocab *v, size_t strings, struct err *err) {
   v->slots = slots;
   v->slot_count = count;
   for (size_t i = 0; i < old_count; i++) {
-    uint32_t id = old[i].id;
+    uint32_t id = slot_id(old[i]);
     if (id == TOKENIZER_NONE) continue;
     const char *s = v->blob.data + v->at[id];
     slots[slot_of(v, s, v->len[id], vocab_hash(v, s, v->len[id]))] = old[i];
@@ -173,12 +186,12 @@ int vocab_add_hashed(struct vocab *v, const char *s, size_t n, uint32_t id, uint
   if (rc || (rc = reach_id(v, id, err))) return rc;
   if (v->len[id] != TOKENIZER_NONE) return taken(v, s, n, id, TOKENIZER_NONE, err);
   size_t slot = slot_of(v, s, n, hash), at = v->blob.len;
-  if (v->slots[slot].id != TOKENIZER_NONE) return taken(v, s, n, id, v->slots[slot].id, err);
+  if (v->slots[slot] != TOKENIZER_NONE) return taken(v, s, n, id, slot_id(v->slots[slot]), err);
   buf_add(&v->blob, s, n);
   if ((rc = buf_check(&v->blob, "vocabulary", err))) return rc;
   v->at[id] = (uint32_t)at;
   v->len[id] = (uint32_t)n;
-  v->slots[slot] = (struct vocab_slot){id, (uint32_t)(hash >> 32)};
+  v->slots[slot] = tag_of(hash) | id;
   v->slot_used++;
   v->entries++;
   return 0;
@@ -191,7 +204,7 @@ void vocab_seal(struct vocab *v) {
 /* ---- finding ---- */
 
 uint32_t vocab_find(const struct vocab *v, const char *s, size_t n) {
-  return v->slot_count ? v->slots[slot_of(v, s, n, vocab_hash(v, s, n))].id : TOKENIZER_NONE;
+  return v->slot_count ? slot_id(v->slots[slot_of(v, s, n, vocab_hash(v, s, n))]) : TOKENIZER_NONE;
 }
 
 void vocab_prefetch(const struct vocab *v, uint64_t hash) {
@@ -208,7 +221,7 @@ void vocab_find_all(const struct vocab *v, struct vocab_query *queries, size_t c
   }
   if (!v->slot_count) return;
   for (struct vocab_query *q = queries; q < end; q++) {
-    q->id = v->slots[q->hash & mask].id;
+    q->id = slot_id(v->slots[q->hash & mask]);
     if (q->id == TOKENIZER_NONE) continue;
     __builtin_prefetch(&v->at[q->id]);
     __builtin_prefetch(&v->len[q->id]);
@@ -216,7 +229,7 @@ void vocab_find_all(const struct vocab *v, struct vocab_query *queries, size_t c
   for (struct vocab_query *q = queries; q < end; q++)
     if (q->id != TOKENIZER_NONE) __builtin_prefetch(v->blob.data + v->at[q->id]);
   for (struct vocab_query *q = queries; q < end; q++)
-    if (q->id != TOKENIZER_NONE) q->id = v->slots[slot_of(v, q->s, q->n, q->hash)].id;
+    if (q->id != TOKENIZER_NONE) q->id = slot_id(v->slots[slot_of(v, q->s, q->n, q->hash)]);
 }
 
 uint32_t vocab_find_model(const struct vocab *v, const char *s, size_t n) {
