@@ -286,6 +286,21 @@ local function only_nfc(normalizer)
   return false
 end
 
+-- Bytes of UTF-8 that a byte-level vocabulary has no token for are dropped before merging; llama.cpp drops them after.
+local function note_missing(tok, notes)
+  local others, missing = 0, {}
+  for b = 0, 244 do
+    local plain = b >= 33 and b <= 126 or b >= 161 and b ~= 173
+    local char = utf8.char(plain and b or 256 + others)
+    if not plain then others = others + 1 end
+    if not tok.ids[char] and b ~= 0xC0 and b ~= 0xC1 then missing[#missing + 1] = ("0x%02X"):format(b) end
+  end
+  if #missing > 0 then
+    notes[#notes + 1] = ("the vocabulary lacks %d of the bytes (%s%s): llama.cpp merges otherwise around them"):format(#missing,
+      table.concat(missing, ", ", 1, math.min(#missing, 4)), #missing > 4 and " …" or "")
+  end
+end
+
 local function write_gpt2(tok, size, notes)
   local t = tok.json
   local fine, nfc = only_nfc(t.normalizer)
@@ -312,6 +327,7 @@ local function write_gpt2(tok, size, notes)
         tostring(means_whole)))
     end
   end
+  note_missing(tok, notes)
   local tokens, kinds = token_lists(tok, size)
   local merges = {}
   for i, m in ipairs(given(t.model.merges) or {}) do

@@ -141,6 +141,7 @@ test.case("what llama.cpp does a little otherwise is noted", function()
     end
     noted(byte_level(function(t) t.normalizer = { type = "NFC" } end), "NFC")
     noted(byte_level(function(t) t.added_tokens[3].lstrip = true end), "'<x>'")
+    noted(byte_level(function(t) t.model.vocab["\u{116}"] = nil end), "lacks 1 of the bytes (0x16)")
     noted(sentencepiece(function(t) t.added_tokens[1].normalized = true end), "'<unk>'")
     noted(sentencepiece(function(t)
       t.normalizer = nil

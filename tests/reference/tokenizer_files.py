@@ -20,7 +20,7 @@ build/lathe: what the conversion is worth, whatever the encoder does. NAME picks
 With --count 100000 --seed 7 and 68 MB of real text (tokenizers 0.23.3, tiktoken 0.14.0, sentencepiece 0.2.3,
 transformers 5.23.0, llama-cpp-python 0.3.36), 2026-11-21: no difference in any of the ten cases of tiktoken (32 million
 tokens), the eight of sentencepiece (27 million), and the trained model of transformers.
-llama.cpp, --count 20000 --seed 9: see doc/tokenizers.md for the kinds of difference there are.
+llama.cpp, sixteen vocabularies, --count 20000 --seed 9: the kinds of difference named in doc/tokenizers.md, no other.
 """
 import argparse
 import base64
