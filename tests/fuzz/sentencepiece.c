@@ -32,8 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   size_t text = size ? data[size - 1] : 0;
   if (text >= size) text = size;
   size_t n = size - text;
-  struct sentencepiece_options o = {.no_bos = size & 1, .eos = size & 2,
-                                    .space = (enum sentencepiece_space)(size % 3)};
+  struct sentencepiece_options o = {
+      .no_bos = size & 1, .eos = size & 2, .space = (enum sentencepiece_space)(size % 3)};
   struct buf json;
   buf_init(&json);
   tokenizer_sniff((const char *)data, size);
