@@ -221,26 +221,29 @@ static int stream_gc(lua_State *L) {
   return 0;
 }
 
-static int stream_fill(struct stream *s, struct buf *b, size_t n, struct err *err) {
+static int stream_fill(struct stream *s, struct buf *b, size_t n, bool some, struct err *err) {
   long long got = 1;
   int rc = buf_reserve(b, n) ? err_nomem(err, n, "bytes of a stream") : 0;
   while (!rc && b->len < n && got > 0) {
     got = stream_read(s, b->data + b->len, n - b->len, err);
     if (got < 0) return err->code;
     b->len += (size_t)got;
+    if (some) break;
   }
   return rc;
 }
 
-/* stream:read(n): up to n bytes, fewer only at the end; nil alone when there are none. */
+/* stream:read(n): up to n bytes, fewer only at the end; nil alone when there are none.
+ * stream:read(n, true): what there is now, waiting for the first byte only. */
 static int l_stream_read(lua_State *L) {
   struct stream **s = luaL_checkudata(L, 1, STREAM_NAME);
   lua_Integer n = luaL_checkinteger(L, 2);
   luaL_argcheck(L, n > 0 && n <= (lua_Integer)1 << 30, 2, "from 1 byte to 1 GiB");
   if (!*s) return luaL_error(L, "this stream is closed");
   struct err err;
+  bool some = lua_toboolean(L, 3);
   struct buf *b = bind_buf(L);
-  if (stream_fill(*s, b, (size_t)n, &err)) return bind_fail(L, &err);
+  if (stream_fill(*s, b, (size_t)n, some, &err)) return bind_fail(L, &err);
   if (!b->len) return lua_pushnil(L), 1;
   bind_push_buf(L, b);
   return 1;
@@ -249,7 +252,8 @@ static int l_stream_read(lua_State *L) {
 /*** Opens the bytes of a plain, gzip or zstd file, to be read in order: s:read(n), s:close().
 -- @function engine.file.stream
 -- @param path string: which file; /dev/stdin too
--- @return stream: s:read(n) gives n bytes, fewer at the end, then nil; nil, message, code when it fails
+-- @return stream: s:read(n) gives n bytes, fewer at the end, then nil; nil, message, code when it fails;
+--   s:read(n, true) gives what there is without waiting for more
 -- @error not_found, io, format (damaged gzip or zstd), cancelled
 -- @example local s = require("engine.file").stream("book.txt.gz"); print(#s:read(1000)) */
 static int l_stream(lua_State *L) {

@@ -112,7 +112,7 @@ static int l_image(lua_State *L) {
 
 /*** Saves the tokenizer as it lies in memory, for engine.tokenizer.image: a cache for this program on this
 machine; tok:save writes the file that others read.
--- @function tok:save_image
+-- @function tokenizer:save_image
 -- @param path string: the file, replaced atomically
 -- @param key string: what engine.tokenizer.image must be given
 -- @return boolean: true

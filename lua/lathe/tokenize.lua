@@ -387,7 +387,7 @@ local function print_decoded(tok, source, options)
   local piece, tail, before = tok:stream(skip), "", 0
   local out, all_text = {}, {}
   while true do
-    local got, message, code = stream:read(FLUSH)
+    local got, message, code = stream:read(FLUSH, true) -- a model may be writing these ids
     if not got and message then sure(nil, message, code) end
     local text = tail .. (got or "")
     tail = got and text:match "%d+$" or "" -- a number may go on in the next block
@@ -400,9 +400,9 @@ local function print_decoded(tok, source, options)
     out, before = {}, before + #text - #tail
     options.tick(source, before)
     if not got then break end
-    if options.live then flush() end
+    flush()
   end
-  if not options.json then return put(piece()) end
+  if not options.json then return put(piece() .. (options.live and "\n" or "")) end
   put_text(table.concat(all_text) .. piece(), source, nil, options)
 end
 
@@ -463,6 +463,10 @@ local function all(args)
     size = size and sources[i].size and size + sources[i].size
   end
   options.total(size or 0)
+  local stdin, _, stderr = clock.terminal()
+  if stdin and stderr and sources[1].path == "/dev/stdin" then
+    io.stderr:write "lathe: reading what is typed; Ctrl-D ends it\n"
+  end
   local tok = sure(require("lathe.tokenizers").load(args.tokenizer, { encoding = args.encoding }))
   local one, finish = action_of(options, args)
   for _, source in ipairs(sources) do
