@@ -53,7 +53,7 @@ size_t bpe_merge_short(const struct bpe *b, uint32_t *ids, uint32_t *ranks, uint
     n--;
     for (size_t i = best + 1; i < n; i++) {
       ids[i] = ids[i + 1];
-      ranks[i] = ranks[i + 1];
+      ranks[i] = ranks[i + 1]; // NOLINT: the last one was never set and is never read
     }
     if (first)
       for (size_t i = best + 1; i < n; i++) first[i] = first[i + 1];

@@ -135,7 +135,7 @@ static int add_merges(struct loader *l, struct merges *m) {
   vocab_find_all(&l->t->vocab, m->of, 2 * m->count);
   for (size_t i = 0; i < m->count && !rc; i++) {
     const struct vocab_query *q = &m->of[2 * i];
-    uint32_t result;
+    uint32_t result = TOKENIZER_NONE;
     for (int k = 0; k < 2 && !rc; k++)
       if (q[k].id == TOKENIZER_NONE) rc = missing(l, m->at[i], q[k].s, q[k].n);
     if (!rc) rc = find_joined(l, m->at[i], q, &result);

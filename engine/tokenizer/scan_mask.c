@@ -25,7 +25,7 @@
 struct masks {
   uint64_t letter, upper, number, space;
   uint64_t blank, line, quote, slash; /* U+0020; CR and LF; ' ; / */
-  uint64_t wide, e2; /* 0x80 and more; 0xE2, which begins U+2581 */
+  uint64_t wide, e2;                  /* 0x80 and more; 0xE2, which begins U+2581 */
 };
 
 /* ---- bytes to bits ---- */

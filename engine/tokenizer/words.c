@@ -157,7 +157,7 @@ static bool short_grow(struct cache *c) {
   struct short_entry *grown = mem_aligned(slots * sizeof *grown);
   if (!grown) return c->shorts != NULL;
   memset(grown, 0, slots * sizeof *grown);
-  for (size_t i = 0; i < c->short_slots; i++)
+  for (size_t i = 0; c->shorts && i < c->short_slots; i++)
     if (c->shorts[i].high) short_put(grown, slots, &c->shorts[i]);
   mem_free_aligned(c->shorts, c->short_slots * sizeof *c->shorts);
   c->shorts = grown;
@@ -198,7 +198,7 @@ static bool long_grow(struct cache *c) {
   if (slots > LONG_MOST) slots = LONG_MOST;
   struct long_entry *grown = mem_zeros(slots, sizeof *grown);
   if (!grown) return c->longs != NULL;
-  for (size_t i = 0; i < c->long_slots; i++)
+  for (size_t i = 0; c->longs && i < c->long_slots; i++)
     if (c->longs[i].len) grown[c->longs[i].hash & (slots - 1)] = c->longs[i];
   mem_free(c->longs);
   c->longs = grown;
