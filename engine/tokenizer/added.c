@@ -224,6 +224,14 @@ static size_t strip_right(const char *s, size_t n, size_t at) {
   return at;
 }
 
+/* The byte that all tokens begin with, or −1. */
+static int only_first(const struct trie *trie) {
+  const bool *set = memchr(trie->first, true, sizeof trie->first);
+  const bool *end = trie->first + sizeof trie->first / sizeof *trie->first;
+  if (!set || memchr(set + 1, true, (size_t)(end - set - 1))) return -1;
+  return (int)(set - trie->first);
+}
+
 /* `at`: where to look from; `last`: where the previous token ended, spaces included (it may lie
  * beyond `at`). *resume is the next call's `at`. */
 uint32_t added_next(const struct added *a, const struct trie *trie, const char *s, size_t n,
@@ -231,7 +239,11 @@ uint32_t added_next(const struct added *a, const struct trie *trie, const char *
                     size_t *resume) {
   size_t len = 0;
   if (!trie->any) return TOKENIZER_NONE;
+  int only = only_first(trie);
   while (at < n) {
+    const char *first = only < 0 ? s + at : memchr(s + at, only, n - at);
+    if (!first) return TOKENIZER_NONE;
+    at = (size_t)(first - s);
     uint32_t i =
         trie->first[(unsigned char)s[at]] ? longest(trie, s + at, n - at, &len) : TOKENIZER_NONE;
     if (i == TOKENIZER_NONE) {

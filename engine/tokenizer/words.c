@@ -9,8 +9,8 @@
  * each is looked up, its four ids copied whether it has as many or not, and the count moved on.
  *
  * Tables begin small and grow with the number of words in them. Full, a row keeps its first entry,
- * and an arena that is full empties everything: at most 16 MiB of short entries, 3 MiB of long ones,
- * 12 MiB of arenas for one work. Results do not depend on any of it.
+ * and an arena that is full empties everything: at most 32 MiB of short entries, 3 MiB of long ones,
+ * 16 MiB of arenas for one work. Results do not depend on any of it.
  */
 #include <string.h>
 
@@ -22,10 +22,10 @@
 #define SHORT_BYTES 15
 #define LONG_BYTES  255
 #define SHORT_FIRST ((size_t)1 << 10)
-#define SHORT_MOST  ((size_t)1 << 19)
+#define SHORT_MOST  ((size_t)1 << 20)
 #define LONG_FIRST  ((size_t)1 << 8)
 #define LONG_MOST   ((size_t)1 << 17)
-#define ARENA_IDS   ((size_t)1 << 20)
+#define ARENA_IDS   ((size_t)1 << 21)
 #define ARENA_BYTES ((size_t)8 << 20)
 #define INLINE_IDS  4
 #define COUNT_SHIFT 60
@@ -313,7 +313,6 @@ static int batch(const struct words *j, struct key *keys, const char *s, size_t 
 /* ---- what the cache does not have ---- */
 
 #define CUTS_FROM  4096 /* misses after which cutting is prepared: it takes a millisecond or two */
-#define KEPT_LONG  63   /* bytes of a long word that is worth keeping when it was made of parts */
 #define PART_BATCH 32
 
 static const struct cuts *cuts_ready(const struct words *j) {
@@ -361,13 +360,14 @@ static int miss(const struct words *j, const char *word, size_t n, const char *e
 static int one_long(const struct words *j, const char *word, size_t n, const char *end,
                     uint64_t at) {
   struct cache *c = j->w->cache;
+  bool whole = j->parts || !c->cuts || cuts_next(c->cuts, word, n, 0) == n;
+  if (!whole) return miss(j, word, n, end, at); /* its parts are more often known than it is */
   uint64_t hash = hash_xxh3(word, n, j->parts);
   const struct long_entry *e = long_find(c, word, n, hash);
   if (e) return append(j, c->ids + e->first, e->count, at);
   size_t before = j->out->count;
   int rc = miss(j, word, n, end, at);
-  if (!rc && (n <= KEPT_LONG || !c->cuts))
-    long_keep(c, word, n, hash, j->out->ids + before, j->out->count - before);
+  if (!rc) long_keep(c, word, n, hash, j->out->ids + before, j->out->count - before);
   return rc;
 }
 
