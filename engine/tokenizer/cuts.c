@@ -27,8 +27,9 @@
 #define WHOLE_BITS  21
 #define TOKEN_MAX   256 /* longer tokens are not worth their bytes: they make cuts impossible */
 
+enum { PAIR = 1, FIRST = 2, LAST = 4 };
 struct cuts {
-  uint64_t pairs[1024], firsts[1024], lasts[1024];
+  uint8_t pairs[65536]; /* PAIR, FIRST, LAST */
   uint64_t triples[1u << (TRIPLE_BITS - 6)];
   bool characters, wholes;
   uint64_t whole[]; /* hashes of whole tokens; only with ignore_merges */
@@ -53,9 +54,9 @@ static bool has(const uint64_t *bits, uint32_t i) {
 
 static void add_token(struct cuts *c, const char *s, size_t n) {
   if (n < 2) return;
-  set(c->firsts, pair_at(s));
-  set(c->lasts, pair_at(s + n - 2));
-  for (size_t i = 0; i + 1 < n; i++) set(c->pairs, pair_at(s + i));
+  c->pairs[pair_at(s)] |= FIRST;
+  c->pairs[pair_at(s + n - 2)] |= LAST;
+  for (size_t i = 0; i + 1 < n; i++) c->pairs[pair_at(s + i)] |= PAIR;
   for (size_t i = 0; i + 2 < n; i++) set(c->triples, triple_at(s + i));
 }
 
@@ -106,12 +107,14 @@ void cuts_free(struct cuts *c) {
 }
 
 size_t cuts_next(const struct cuts *c, const char *word, size_t n, size_t at) {
+  bool left = at > 0 && at + 1 < n && has(c->triples, triple_at(word + at - 1));
   for (size_t i = at + 1; i < n; i++) {
-    unsigned pair = pair_at(word + i - 1);
-    if (c->characters && ((unsigned char)word[i] & 0xC0) == 0x80) continue;
-    if (!has(c->pairs, pair)) return i;
-    if (!has(c->firsts, pair) && (i < 2 || !has(c->triples, triple_at(word + i - 2)))) return i;
-    if (!has(c->lasts, pair) && (i + 1 == n || !has(c->triples, triple_at(word + i - 1)))) return i;
+    unsigned pair = c->pairs[pair_at(word + i - 1)];
+    bool right = i + 1 < n && has(c->triples, triple_at(word + i - 1));
+    bool crossed = (pair & FIRST || left) && (pair & LAST || right);
+    left = right;
+    if (crossed && pair) continue;
+    if (!c->characters || ((unsigned char)word[i] & 0xC0) != 0x80) return i;
   }
   return n;
 }

@@ -322,10 +322,10 @@ static int run_prefixed(const struct words *j, const char *s, size_t n, uint64_t
 }
 
 /* Which lengths tell where tokens stand; NULL: none do, the model is asked. */
-static const uint32_t *lengths(const struct tokenizer *t, const char *s, size_t n) {
+static const uint32_t *lengths(const struct tokenizer *t, bool marks) {
   if (t->front.kind == FRONT_SCAN)
     return t->bpe.complete && decoder_bytes(t->decoder) ? t->vocab.bytes_len : NULL;
-  return memmem(s, n, MARK, 3) ? NULL : t->front.lengths;
+  return marks ? NULL : t->front.lengths;
 }
 
 int front_words(const struct tokenizer *t, struct tokenizer_work *w, const char *s, size_t n,
@@ -337,7 +337,8 @@ int front_words(const struct tokenizer *t, struct tokenizer_work *w, const char 
   j.kind = t->front.kind == FRONT_SCAN ? BPE_BYTES : BPE_SPACES;
   j.out = counted ? &scratch : out;
   j.spans = spans && !counted;
-  j.lengths = j.spans ? lengths(t, s, n) : NULL;
+  j.whole = t->front.kind == FRONT_SPACES && memmem(s, n, MARK, 3);
+  j.lengths = j.spans ? lengths(t, j.whole) : NULL;
   bool prefix = wants_prefix(&t->front, s, n, begins);
   int rc = prefix ? run_prefixed(&j, s, n, base) : run(&j, s, n, base);
   tokens_clear(&scratch);

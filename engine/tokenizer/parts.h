@@ -383,7 +383,7 @@ struct words {
   const uint32_t *lengths; /* per id: bytes of the text it stands for; NULL: the model says it */
   struct tokens *out;
   size_t *counted; /* NULL: ids are appended; else only counted, and out is scratch */
-  bool parts;      /* of words.c: these are parts of a word */
+  bool whole;      /* words are not cut into parts: U+2581 is among them (BPE_SPACES) */
   struct err *err;
 };
 /* The same as bpe_word, through the cache. `end` is where readable memory ends (≥ word + n). */

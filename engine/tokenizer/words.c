@@ -255,31 +255,40 @@ static int append_short(const struct words *j, const struct short_entry *e, uint
 
 /* ---- many words ---- */
 
-static void make_keys(const struct words *j, const char *s, size_t start, const uint32_t *ends,
-                      size_t count, const char *end, struct key *keys) {
+/* What is looked up together: words, or parts of words. */
+struct group {
+  uint32_t ends[WORDS_BATCH];
+  bool part[WORDS_BATCH];
+  size_t count;
+  struct key keys[WORDS_BATCH];
+};
+
+static void make_keys(const struct words *j, struct group *g, const char *s, size_t start,
+                      const char *end) {
   const struct cache *c = j->w->cache;
-  uint64_t part = j->parts && j->t->bpe.ignore_merges ? PART : 0;
-  for (size_t i = 0; i < count; start = ends[i++]) {
-    size_t n = ends[i] - start;
+  uint64_t part = j->t->bpe.ignore_merges ? PART : 0;
+  for (size_t i = 0; i < g->count; start = g->ends[i++]) {
+    size_t n = g->ends[i] - start;
     const char *word = s + start;
+    struct key *k = &g->keys[i];
     if (n > SHORT_BYTES) {
-      keys[i].high = 0;
+      k->high = 0;
       continue;
     }
-    keys[i] = end - word >= 16 ? key_of(word, n) : key_near_end(word, n);
-    keys[i].high |= part;
-    keys[i].slot = slot_of(&keys[i], c->short_slots);
-    __builtin_prefetch(&c->shorts[keys[i].slot]);
+    *k = end - word >= 16 ? key_of(word, n) : key_near_end(word, n);
+    if (g->part[i]) k->high |= part;
+    k->slot = slot_of(k, c->short_slots);
+    __builtin_prefetch(&c->shorts[k->slot]);
   }
 }
 
 /* The words from *i on that are found at once. */
-static void take_found(const struct words *j, const struct key *keys, size_t count, size_t *i) {
+static void take_found(const struct words *j, const struct group *g, size_t *i) {
   const struct cache *c = j->w->cache;
   struct tokens *out = j->out;
   size_t *counted = j->counted ? j->counted : &out->count;
-  for (; *i < count; ++*i) {
-    const struct key *k = &keys[*i];
+  for (; *i < g->count; ++*i) {
+    const struct key *k = &g->keys[*i];
     const struct short_entry *e = k->high ? short_find(c, k, k->slot) : NULL;
     if (!e || (e->high & COUNT_MASK) == COUNT_MASK) return;
     memcpy(out->ids + out->count, e->ids, sizeof e->ids);
@@ -288,99 +297,98 @@ static void take_found(const struct words *j, const struct key *keys, size_t cou
 }
 
 static int one(const struct words *j, const char *word, size_t n, const char *end,
-               const struct key *k, uint64_t at);
+               const struct key *k, bool part, uint64_t at);
 
-/* `keys` has room for them. */
-static int batch(const struct words *j, struct key *keys, const char *s, size_t start,
-                 const uint32_t *ends, size_t count, const char *end, uint64_t base) {
+static int take_group(const struct words *j, struct group *g, const char *s, size_t start,
+                      const char *end, uint64_t base) {
   struct cache *c = j->w->cache;
   size_t slots = c->short_slots;
   int rc = 0;
-  make_keys(j, s, start, ends, count, end, keys);
-  for (size_t i = 0; i < count && !rc; i++) {
-    if ((rc = tokens_reserve(j->out, (count - i) * INLINE_IDS, j->spans, j->err))) break;
-    size_t before = j->out->count, from = i ? ends[i - 1] : start;
-    if (slots == c->short_slots) take_found(j, keys, count, &i);
+  make_keys(j, g, s, start, end);
+  for (size_t i = 0; i < g->count && !rc; i++) {
+    if ((rc = tokens_reserve(j->out, (g->count - i) * INLINE_IDS, j->spans, j->err))) break;
+    size_t before = j->out->count, from = i ? g->ends[i - 1] : start;
+    if (slots == c->short_slots) take_found(j, g, &i);
     if (j->spans) add_spans(j, before, base + from);
-    if (i == count) break;
-    from = i ? ends[i - 1] : start;
-    rc = one(j, s + from, ends[i] - from, end, &keys[i], base + from);
+    if (i == g->count) break;
+    from = i ? g->ends[i - 1] : start;
+    rc = one(j, s + from, g->ends[i] - from, end, &g->keys[i], g->part[i], base + from);
     if (j->counted) *j->counted += j->out->count, j->out->count = 0;
   }
+  g->count = 0;
   return rc;
 }
 
 /* ---- what the cache does not have ---- */
 
-#define CUTS_FROM  4096 /* misses after which cutting is prepared: it takes a millisecond or two */
-#define PART_BATCH 32
+#define CUTS_FROM 4096 /* misses after which cutting is prepared: it takes a millisecond or two */
 
-static const struct cuts *cuts_ready(const struct words *j) {
+static void cuts_ready(const struct words *j) {
   struct cache *c = j->w->cache;
   if (c->misses < CUTS_FROM && ++c->misses == CUTS_FROM) c->cuts = cuts_new(j->t, j->kind);
-  return c->cuts;
 }
 
 static int merged(const struct words *j, const char *word, size_t n, uint64_t at) {
   return bpe_merged(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
 }
 
-/* Parts are looked up as words are, but are never a token because they are one as a whole. */
-static int parts(const struct words *j, const struct cuts *cuts, const char *word, size_t n,
-                 const char *end, uint64_t at) {
-  struct key keys[PART_BATCH];
-  uint32_t ends[PART_BATCH];
-  struct words p = *j;
-  size_t to = cuts_next(cuts, word, n, 0);
+/* A word that has a place to be cut at `to`, in parts. They are looked up as words are, but are
+ * never a token because they are one as a whole. */
+static int in_parts(const struct words *j, const char *word, size_t n, size_t to, const char *end,
+                    uint64_t at) {
+  const struct cache *c = j->w->cache;
+  uint64_t flag = j->t->bpe.ignore_merges ? PART : 0;
   int rc = 0;
-  if (to == n) return merged(j, word, n, at);
-  p.parts = true;
-  p.counted = NULL;
-  for (size_t from = 0, rounds = 1; from < n && !rc; rounds++) {
-    size_t count = 0, start = from;
-    for (; count < PART_BATCH && from < n; from = to, to = cuts_next(cuts, word, n, from))
-      ends[count++] = (uint32_t)to;
-    rc = batch(&p, keys, word, start, ends, count, end, at);
-    if (!rc && !(rounds & 0xFFF)) rc = cancel_check(j->err);
+  for (size_t from = 0, count = 1; from < n && !rc; count++) {
+    struct key k = {0, 0, 0};
+    size_t len = to - from;
+    if (len <= SHORT_BYTES)
+      k = end - word - from >= 16 ? key_of(word + from, len) : key_near_end(word + from, len);
+    k.high |= flag;
+    rc = one(j, word + from, len, end, &k, true, at + from);
+    if (!rc && !(count & 0xFFFF)) rc = cancel_check(j->err);
+    from = to;
+    to = cuts_next(c->cuts, word, n, from);
   }
   return rc;
 }
 
-static int miss(const struct words *j, const char *word, size_t n, const char *end, uint64_t at) {
-  if (j->parts) return merged(j, word, n, at);
-  const struct cuts *cuts = cuts_ready(j);
-  /* A word with U+2581 itself is left whole: the cuts know it as a space. Words of characters have
-   * it too, where the normalizer put it. */
-  if (!cuts || (j->kind != BPE_BYTES && memmem(word, n, "\xE2\x96\x81", 3)))
+static int miss(const struct words *j, const char *word, size_t n, const char *end, bool part,
+                uint64_t at) {
+  const struct cuts *cuts = j->w->cache->cuts;
+  if (part) return merged(j, word, n, at);
+  cuts_ready(j);
+  if (!cuts || j->whole)
     return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
   uint32_t id = cuts_whole(cuts, word, n) ? bpe_whole(j->t, word, n, j->kind) : TOKENIZER_NONE;
-  return id != TOKENIZER_NONE ? append(j, &id, 1, at) : parts(j, cuts, word, n, end, at);
+  if (id != TOKENIZER_NONE) return append(j, &id, 1, at);
+  size_t to = cuts_next(cuts, word, n, 0);
+  return to == n ? merged(j, word, n, at) : in_parts(j, word, n, to, end, at);
 }
 
-static int one_long(const struct words *j, const char *word, size_t n, const char *end,
+/* The table does not tell words and parts apart; the hash does. */
+static int one_long(const struct words *j, const char *word, size_t n, const char *end, bool part,
                     uint64_t at) {
   struct cache *c = j->w->cache;
-  bool whole = j->parts || !c->cuts || cuts_next(c->cuts, word, n, 0) == n;
-  if (!whole) return miss(j, word, n, end, at); /* its parts are more often known than it is */
-  uint64_t hash = hash_xxh3(word, n, j->parts);
+  uint64_t hash = hash_xxh3(word, n, part);
   const struct long_entry *e = long_find(c, word, n, hash);
   if (e) return append(j, c->ids + e->first, e->count, at);
   size_t before = j->out->count;
-  int rc = miss(j, word, n, end, at);
+  int rc = miss(j, word, n, end, part, at);
   if (!rc) long_keep(c, word, n, hash, j->out->ids + before, j->out->count - before);
   return rc;
 }
 
-/* A word whose key is k, which was not found or is to be looked for again. */
+/* A word whose key is k, which was not found or is to be looked for. */
 static int one(const struct words *j, const char *word, size_t n, const char *end,
-               const struct key *k, uint64_t at) {
+               const struct key *k, bool part, uint64_t at) {
   struct cache *c = j->w->cache;
-  if (n > LONG_BYTES) return miss(j, word, n, end, at);
-  if (n > SHORT_BYTES) return one_long(j, word, n, end, at);
+  if (n > LONG_BYTES) return miss(j, word, n, end, part, at);
+  if (n > SHORT_BYTES) return one_long(j, word, n, end, part, at);
   const struct short_entry *e = c->shorts ? short_find(c, k, slot_of(k, c->short_slots)) : NULL;
   if (e) return append_short(j, e, at);
   size_t before = j->out->count;
-  int rc = miss(j, word, n, end, at);
+  int rc = miss(j, word, n, end, part, at);
   if (!rc) short_keep(c, k, j->out->ids + before, j->out->count - before);
   return rc;
 }
@@ -392,20 +400,46 @@ int words_one(const struct words *j, const char *word, size_t n, const char *end
   if (!j->w->cache || !n || (j->spans && !j->lengths))
     return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
   if (n <= SHORT_BYTES) k = end - word >= 16 ? key_of(word, n) : key_near_end(word, n);
-  return one(j, word, n, end, &k, at);
+  return one(j, word, n, end, &k, false, at);
+}
+
+/* Where a long word may be cut first: its parts are more often known than it is itself. Its end: it
+ * stays whole. */
+static size_t first_cut(const struct words *j, const char *word, size_t n) {
+  const struct cuts *cuts = j->w->cache->cuts;
+  if (n <= SHORT_BYTES || !cuts || j->whole || cuts_whole(cuts, word, n)) return n;
+  return cuts_next(cuts, word, n, 0);
+}
+
+static int cached(const struct words *j, const char *s, size_t start, const uint32_t *ends,
+                  size_t count, const char *end, uint64_t base) {
+  struct group g;
+  size_t done = start, groups = 0; /* of what was looked up */
+  int rc = 0;
+  g.count = 0;
+  for (size_t i = 0; i < count && !rc; start = ends[i++]) {
+    size_t n = ends[i] - start, from = 0, to = first_cut(j, s + start, n);
+    bool part = to < n;
+    for (; from < n && !rc;
+         from = to, to = from < n ? cuts_next(j->w->cache->cuts, s + start, n, from) : n) {
+      g.part[g.count] = part;
+      g.ends[g.count++] = (uint32_t)(start + to);
+      if (g.count < WORDS_BATCH) continue;
+      rc = ++groups & 0x3FF ? 0 : cancel_check(j->err);
+      if (!rc) rc = take_group(j, &g, s, done, end, base);
+      done = start + to;
+    }
+  }
+  return rc ? rc : take_group(j, &g, s, done, end, base);
 }
 
 int words_many(const struct words *j, const char *s, size_t start, const uint32_t *ends,
                size_t count, const char *end, uint64_t base) {
   struct cache *c = j->w->cache;
-  bool cached = c && short_grow(c) && (!j->spans || j->lengths);
-  struct key keys[WORDS_BATCH];
   int rc = 0;
-  for (size_t i = 0, n; i < count && !rc && cached; i += n) {
-    n = count - i < WORDS_BATCH ? count - i : WORDS_BATCH;
-    rc = batch(j, keys, s, i ? ends[i - 1] : start, ends + i, n, end, base);
-  }
-  for (size_t i = 0; i < count && !rc && !cached; start = ends[i++]) {
+  if (c && short_grow(c) && (!j->spans || j->lengths))
+    return cached(j, s, start, ends, count, end, base);
+  for (size_t i = 0; i < count && !rc; start = ends[i++]) {
     rc = words_one(j, s + start, ends[i] - start, end, base + start);
     if (j->counted) *j->counted += j->out->count, j->out->count = 0;
   }
