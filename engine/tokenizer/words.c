@@ -357,7 +357,7 @@ static int miss(const struct words *j, const char *word, size_t n, const char *e
                 uint64_t at) {
   const struct cuts *cuts = j->w->cache->cuts;
   if (part) return merged(j, word, n, at);
-  cuts_ready(j);
+  if (!j->whole) cuts_ready(j);
   if (!cuts || j->whole)
     return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
   uint32_t id = cuts_whole(cuts, word, n) ? bpe_whole(j->t, word, n, j->kind) : TOKENIZER_NONE;
@@ -455,6 +455,7 @@ int word_encode(const struct tokenizer *t, struct tokenizer_work *w, const char 
                     .kind = kind,
                     .lengths = bytes ? t->vocab.bytes_len : NULL,
                     .spans = spans,
+                    .whole = kind != BPE_BYTES, /* U+2581 may be in it */
                     .out = out,
                     .err = err};
   return words_one(&j, word, n, end, at);
