@@ -13,8 +13,8 @@ add_prefix_space, no regex, missing bytes.
 Every generated text is given to every tokenizer, with that tokenizer's own special tokens put in.
 Compared for each text, through build/lathe and tokenizer_compare.lua:
     ids without and with special tokens; the number of ids; ids when offsets are asked for as well;
-    decoding of ids (those of the text, a part of them, or garbled ones), whole and token by token,
-    with special tokens and without;
+    decoding of ids (those of the text, a part of them, or garbled ones), with special tokens and without;
+    every fourth text: the same token by token, which never gives half a character;
     every fourth text: offsets (the package's, of whole characters, its trim_offsets off);
     every eighth text: ids when special tokens inside the text are text (encode_special_tokens).
 Differences go to the report, the first 20 a tokenizer, each made as short as it goes.
