@@ -54,6 +54,9 @@ local function known_stages(search)
   return names
 end
 
+-- What a file of the user's failed with is its mistake, unless memory ran out meanwhile.
+local function code_of(message) return message == "not enough memory" and "memory" or "misuse" end
+
 --- Loads a stage module by name: the user's folders first, then ours.
 -- @param name string: the stage's name
 -- @param search table: folders (see search_path)
@@ -64,9 +67,9 @@ function M.find_stage(name, search)
     local path = folder .. "/" .. name .. ".lua"
     if file.stat(path) then
       local chunk, message = loadfile(path)
-      if not chunk then return nil, message, "misuse" end
+      if not chunk then return nil, message, code_of(message) end
       local fine, module = pcall(chunk)
-      if not fine then return nil, tostring(module), "misuse" end
+      if not fine then return nil, tostring(module), code_of(module) end
       if type(module) ~= "table" then return nil, path .. ": must return a table", "misuse" end
       return module, path
     end
@@ -271,9 +274,9 @@ function M.load(path)
   if not text then return nil, message, code end
   local chunk
   chunk, message = load(text, "@" .. path, "t")
-  if not chunk then return nil, message, "misuse" end
+  if not chunk then return nil, message, code_of(message) end
   local fine, recipe = pcall(chunk)
-  if not fine then return nil, tostring(recipe), "misuse" end
+  if not fine then return nil, tostring(recipe), code_of(recipe) end
   if type(recipe) ~= "table" or not recipe.stages then
     return nil, path .. ": must return lathe.recipe \"name\" { … }", "misuse"
   end
