@@ -107,13 +107,11 @@ void cuts_free(struct cuts *c) {
 }
 
 size_t cuts_next(const struct cuts *c, const char *word, size_t n, size_t at) {
-  bool left = at > 0 && at + 1 < n && has(c->triples, triple_at(word + at - 1));
   for (size_t i = at + 1; i < n; i++) {
     unsigned pair = c->pairs[pair_at(word + i - 1)];
-    bool right = i + 1 < n && has(c->triples, triple_at(word + i - 1));
-    bool crossed = (pair & FIRST || left) && (pair & LAST || right);
-    left = right;
-    if (crossed && pair) continue;
+    bool left = pair & FIRST || (pair && i > 1 && has(c->triples, triple_at(word + i - 2)));
+    bool right = pair & LAST || (left && i + 1 < n && has(c->triples, triple_at(word + i - 1)));
+    if (left && right) continue;
     if (!c->characters || ((unsigned char)word[i] & 0xC0) != 0x80) return i;
   }
   return n;
