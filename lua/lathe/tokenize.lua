@@ -439,9 +439,10 @@ local function options_of(args)
     side = args.side, jsonl = args.jsonl, each_line = (args.lines or args.jsonl) and true, json = args.json, decode = args.decode,
     bytes = args.bytes, threads = jobs or worker.processors(), unknown = 0, live = stdout,
     show = stdout and not (args.json or args.count or args.decode), colours = view.colours() }
-  options.whole = args.max or args.json
+  options.whole = args.max or args.json or args.special and not args.count -- what goes around a text goes there once
   function options.tick(_, at)
-    display:update("tokenize", (done + at) // 1000000, sizes > 0 and sizes // 1000000 or nil, "MB")
+    local total = sizes >= done + at and sizes // 1000000 or nil -- less: a compressed file
+    display:update("tokenize", (done + at) // 1000000, total, "MB")
   end
   function options.clear() display:clear() end
   function options.file_done(source) done = done + (source.size or 0) end

@@ -113,6 +113,19 @@ test.case("a long file goes through in pieces", function()
   end)
 end)
 
+test.case("what goes around a text goes there once, however long it is", function()
+  test.with_dir(function(dir)
+    local tok = tokenizer.train { texts = { "low lower" }, vocab_size = 260, special = { "<s>" }, bos = "<s>" }
+    local text = ("low lower\n"):rep(150000)
+    cli.put(dir .. "/m/tokenizer.json", tok:json())
+    cli.put(dir .. "/long.txt", text)
+    local _, out = cli.run("tokenize m --special long.txt", { cwd = dir })
+    test.equal(out == ids(tok, text, { special = true }) .. "\n", true)
+    local _, counted = cli.run("tokenize m --special --count --json long.txt", { cwd = dir })
+    test.equal(json.decode(counted).tokens, 1 + tok:count(text))
+  end)
+end)
+
 test.case("failures are named", function()
   with({ ["bad.txt"] = "low\xfflow", ["c.jsonl"] = '{"t":"low"}\n{"u":1}\n', ["d.jsonl"] = '{"t":7}\n', ["e.jsonl"] = "low\n" },
     function(run, tok)
