@@ -163,6 +163,17 @@ static int add_normalized(struct added *a, uint32_t i, const struct normalizer *
   return trie_add(&a->normalized, s, n, i, err);
 }
 
+/* The byte that all tokens begin with, or −1. */
+static int only_first(const struct trie *trie) {
+  int found = -1;
+  for (int byte = 0; byte < 256; byte++) {
+    if (!trie->first[byte]) continue;
+    if (found >= 0) return -1;
+    found = byte;
+  }
+  return found;
+}
+
 int added_finish(struct added *a, const struct normalizer *z, struct err *err) {
   struct aligned scratch = {0};
   int rc = 0;
@@ -177,6 +188,8 @@ int added_finish(struct added *a, const struct normalizer *z, struct err *err) {
       rc = trie_add(&a->plain, token->content, token->n, (uint32_t)i, err);
   }
   aligned_clear(&scratch);
+  a->plain.only = only_first(&a->plain);
+  a->normalized.only = only_first(&a->normalized);
   return rc;
 }
 
@@ -224,14 +237,6 @@ static size_t strip_right(const char *s, size_t n, size_t at) {
   return at;
 }
 
-/* The byte that all tokens begin with, or −1. */
-static int only_first(const struct trie *trie) {
-  const bool *set = memchr(trie->first, true, sizeof trie->first);
-  const bool *end = trie->first + sizeof trie->first / sizeof *trie->first;
-  if (!set || memchr(set + 1, true, (size_t)(end - set - 1))) return -1;
-  return (int)(set - trie->first);
-}
-
 /* `at`: where to look from; `last`: where the previous token ended, spaces included (it may lie
  * beyond `at`). *resume is the next call's `at`. */
 uint32_t added_next(const struct added *a, const struct trie *trie, const char *s, size_t n,
@@ -239,9 +244,8 @@ uint32_t added_next(const struct added *a, const struct trie *trie, const char *
                     size_t *resume) {
   size_t len = 0;
   if (!trie->any) return TOKENIZER_NONE;
-  int only = only_first(trie);
   while (at < n) {
-    const char *first = only < 0 ? s + at : memchr(s + at, only, n - at);
+    const char *first = trie->only < 0 ? s + at : memchr(s + at, trie->only, n - at);
     if (!first) return TOKENIZER_NONE;
     at = (size_t)(first - s);
     uint32_t i =

@@ -263,6 +263,7 @@ struct added {
     } * nodes;
     size_t count, cap;
     bool first[256]; /* bytes that begin a token */
+    int only;        /* the byte that all begin with, or −1 */
     bool any;
   } plain, normalized; /* tokens looked for in the text as it is; in the normalized text */
   /* `normalized` tokens whose content the normalizer changes: what they decode to, by id. */
