@@ -198,6 +198,7 @@ static void copy_run(void *arg, size_t index) {
   for (size_t i = from; i < to; i++) {
     const struct piece_of *p = &b->pieces[i];
     const struct tokens *ids = &b->team->lanes[p->lane].ids;
+    if (!p->count) continue;
     memcpy(b->out->ids + p->to, ids->ids + p->at, p->count * sizeof *ids->ids);
     for (size_t k = 0; spans && k < p->count; k++) {
       struct token_span span = ids->spans[p->at + k];
