@@ -327,6 +327,10 @@ static void push_range(lua_State *L, const uint32_t *ids, size_t n, bool packed)
   }
 }
 
+/* Texts are given to the threads by so many bytes, so that memory for their ids is used again: memory
+ * never touched before costs as much as encoding does. */
+#define BATCH_BYTES ((size_t)16 << 20)
+
 /*** The token ids of many texts at once, over threads. The same as encode of one after the other.
 -- @function tokenizer:encode_batch
 -- @param texts table: a list of strings
@@ -345,13 +349,19 @@ static int l_encode_batch(lua_State *L) {
   struct tokenizer_text *texts = batch_texts(L, 2, count, &ends);
   struct err err;
   struct tokenizer_team *team = batch_team(L, b, 3, &err);
-  if (!team || tokenizer_encode_batch(team, texts, count, flags, ts, ends, &err))
-    return bind_fail(L, &err);
+  if (!team) return bind_fail(L, &err);
   lua_createtable(L, (int)count, 0);
-  for (size_t i = 0; i < count; i++) {
-    size_t from = i ? ends[i - 1] : 0;
-    push_range(L, ts->ids + from, ends[i] - from, packed);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  for (size_t first = 0, last; first < count; first = last) {
+    for (size_t bytes = last = 0; last < count - first && bytes < BATCH_BYTES; last++)
+      bytes += texts[first + last].n;
+    if (tokenizer_encode_batch(team, texts + first, last, flags, ts, ends, &err))
+      return bind_fail(L, &err);
+    for (size_t i = 0; i < last; i++) {
+      size_t from = i ? ends[i - 1] : 0;
+      push_range(L, ts->ids + from, ends[i] - from, packed);
+      lua_rawseti(L, -2, (lua_Integer)(first + i) + 1);
+    }
+    last += first;
   }
   tokens_clear(ts);
   return 1;
