@@ -98,6 +98,7 @@ $(1)/lathe-extract: $$($(1)_EXTRACT)
 	$$(Q)$$(CC) $$(CFLAGS) $(2) -o $$@ $$^ $$(EXTRACT_LIB) $$(LIBS) $$(LDFLAGS)
 # Kernels: vectorised, and free of errno and traps (which changes no value). Never fast-math.
 $(1)/engine/tensor/%.o: CFLAGS += -O3 -fno-math-errno -fno-trapping-math -Wno-psabi
+$(1)/engine/tokenizer/%.o: CFLAGS += -O3
 $(1)/engine/%.o: engine/%.c
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  CC $$@")
