@@ -8,6 +8,7 @@ local config = require "lathe.config"
 local file = require "engine.file"
 local files = require "engine.tokenizer_files"
 local gguf_tokenizer = require "lathe.gguf_tokenizer"
+local hf = require "lathe.hf"
 local json = require "engine.json"
 local tokenizer = require "engine.tokenizer"
 
@@ -46,16 +47,11 @@ local function file_in(folder)
   return nil, folder .. ": no tokenizer.json, tokenizer.model, .tiktoken or .gguf", "not_found"
 end
 
+-- What a file beside the tokenizer says; an empty table when there is none.
 local function read_config(folder, name)
-  local path = folder .. "/" .. name
-  if not file.stat(path) then return {} end
-  local text, message, code = file.read(path, LIMIT)
-  if not text then return nil, message, code end
-  local value
-  value, message, code = json.decode(text, path)
-  if value == nil then return nil, message, code end
-  if json.kind(value) ~= "object" then return nil, path .. ": is not a JSON object", "format" end
-  return value
+  local value, message, code = hf.read_json(folder .. "/" .. name, LIMIT)
+  if value == nil and not message then return {} end
+  return value, message, code
 end
 
 -- added_tokens.json has what was added to a SentencePiece model later: { content = id }.
