@@ -77,11 +77,6 @@ bool scan_recognise(const char *pattern, size_t n, bool tiktoken, enum scan_kind
 /* The first spelling; NULL for the kinds that are no pattern. */
 const char *scan_pattern(enum scan_kind kind);
 
-/* The end of the word that begins at `at` < n; always > at. */
-typedef size_t scan_word(const char *s, size_t n, size_t at);
-scan_word scan_gpt2;
-scan_word scan_all; /* the whole piece is one word */
-
 /* ---- aligned text ---- a text made from another, and where its bytes came from */
 
 struct aligned {

@@ -262,16 +262,6 @@ size_t scan_one(enum scan_kind kind, const char *s, size_t n, size_t at) {
   return n;
 }
 
-size_t scan_gpt2(const char *s, size_t n, size_t at) {
-  return scan_one(SCAN_GPT2, s, n, at);
-}
-
-size_t scan_all(const char *s, size_t n, size_t at) {
-  (void)s;
-  (void)at;
-  return n;
-}
-
 /* ---- many words ---- */
 
 size_t scan_words_with(enum scan_masks how, enum scan_kind kind, const char *s, size_t n,

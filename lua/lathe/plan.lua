@@ -26,8 +26,7 @@ end
 -- @param what string: "stages" or "templates"
 -- @return table: list of folders
 function M.search_path(root, what)
-  local home = os.getenv "XDG_CONFIG_HOME"
-  if not home or home == "" then home = (os.getenv "HOME" or "") .. "/.config" end
+  local home = require("lathe.xdg").folder "CONFIG" or "/.config"
   return { root .. "/" .. what, home .. "/lathe/" .. what }
 end
 

@@ -52,13 +52,8 @@ end
 -- ---- the environment ----
 
 local function history_path()
-  local state = os.getenv "XDG_STATE_HOME"
-  if not state or state == "" then
-    local home = os.getenv "HOME"
-    if not home or home == "" then return nil end
-    state = home .. "/.local/state"
-  end
-  return state .. "/lathe/history"
+  local state = require("lathe.xdg").folder "STATE"
+  return state and state .. "/lathe/history"
 end
 M.history_path = history_path
 

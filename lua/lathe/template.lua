@@ -61,8 +61,7 @@ end
 -- @param root string|nil: the recipe's folder (default ".")
 -- @return table: list of folders
 function M.search_path(root)
-  local home = os.getenv "XDG_CONFIG_HOME"
-  if not home or home == "" then home = (os.getenv "HOME" or "") .. "/.config" end
+  local home = require("lathe.xdg").folder "CONFIG" or "/.config"
   return { (root or ".") .. "/templates", home .. "/lathe/templates", our_folder() }
 end
 

@@ -10,6 +10,7 @@
 
 local file = require "engine.file"
 local tokenizer = require "engine.tokenizer"
+local xdg = require "lathe.xdg"
 
 local M = {}
 
@@ -22,13 +23,8 @@ function M.folder()
   local named = os.getenv "LATHE_CACHE"
   if named == "off" then return nil end
   if named and named ~= "" then return named .. "/tokenizers" end
-  local home = os.getenv "XDG_CACHE_HOME"
-  if not home or home == "" then
-    local user = os.getenv "HOME"
-    if not user or user == "" then return nil end
-    home = user .. "/.cache"
-  end
-  return home .. "/lathe/tokenizers"
+  local home = xdg.folder "CACHE"
+  return home and home .. "/lathe/tokenizers"
 end
 
 -- The oldest images beyond KEPT go.

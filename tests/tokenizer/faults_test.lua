@@ -3,11 +3,21 @@
 local test = require "tests.support.test"
 local cli = require "tests.support.cli"
 
+-- What every script begins with: a result, or the script ends well if memory ran out.
+local STEP = [[
+local function step(value, message, code)
+  if value then return value end
+  assert(code == "memory", message)
+  print(message)
+  os.exit(0)
+end
+]]
+
 -- Runs a script that prints "fine" with memory running out at every moment of a range: it ends well, or with
 -- status 1 and a message.
 local function sweep(script, from, to, step)
   test.with_dir(function(dir)
-    cli.put(dir .. "/script.lua", script)
+    cli.put(dir .. "/script.lua", STEP .. script)
     local met = 0
     for n = from, to, step do
       local status, out, err = cli.run("exec script.lua", { cwd = dir, program = cli.faulty, env = "LATHE_FAULT_ALLOC=" .. n })
@@ -21,12 +31,6 @@ end
 
 local SCRIPT = [[
 local tokenizer = require "engine.tokenizer"
-local function step(value, message, code)
-  if value then return value end
-  assert(code == "memory", message)
-  print(message)
-  os.exit(0)
-end
 local tok = step(tokenizer.train { texts = { ("low lower lowest "):rep(30), "é ß 你好" }, vocab_size = 270, special = { "<s>" } })
 local json = step(tok:json()):gsub('"normalizer":%s*null', '"normalizer":{"type":"Sequence","normalizers":[' ..
   '{"type":"NFD"},{"type":"Prepend","prepend":"_"},{"type":"Replace","pattern":{"Regex":"l+"},"content":"L"},{"type":"NFC"}' .. ']}', 1)
@@ -40,12 +44,6 @@ test.case("no memory", function() sweep(SCRIPT, 600, 2000, 40) end)
 
 local PIPELINE = [=[
 local tokenizer = require "engine.tokenizer"
-local function step(value, message, code)
-  if value then return value end
-  assert(code == "memory", message)
-  print(message)
-  os.exit(0)
-end
 local JSON = [[{"truncation": {"max_length": 9, "stride": 1}, "padding": {"strategy": {"Fixed": 4}, "pad_token": "a"},
 "added_tokens": [{"id": 9, "content": "<S>", "normalized": true, "special": true, "lstrip": true}, {"id": 10, "content": "bb"}],
 "normalizer": {"type": "Lowercase"}, "post_processor": {"type": "BertProcessing", "cls": ["a", 0], "sep": ["b", 1]},
@@ -72,12 +70,6 @@ test.case("no memory in any part of the pipeline", function() sweep(PIPELINE, 10
 local CONVERT = [[
 local files = require "engine.tokenizer_files"
 local digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-local function step(value, message, code)
-  if value then return value end
-  assert(code == "memory", message)
-  print(message)
-  os.exit(0)
-end
 local ranks = {}
 for b = 0, 255 do
   ranks[b + 1] = ("%s%s== %d"):format(digits:sub((b >> 2) + 1, (b >> 2) + 1), digits:sub((b << 4 & 63) + 1, (b << 4 & 63) + 1), b)
@@ -94,7 +86,7 @@ print "fine"
 
 test.case("no memory while files of other kinds are converted", function()
   test.with_dir(function(dir)
-    cli.put(dir .. "/script.lua", CONVERT)
+    cli.put(dir .. "/script.lua", STEP .. CONVERT)
     local met = 0
     local function run(env)
       local status, out, err = cli.run("exec script.lua", { cwd = dir, program = cli.faulty, env = env })
