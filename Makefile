@@ -19,12 +19,13 @@ T        ?=
 Q        := $(if $(V),,@)
 
 PKGS     := lua5.4 zlib libxxhash libcrypto libpcre2-8 libutf8proc
-PKG_OPT  := libzstd libedit uchardet
+PKG_OPT  := libzstd libedit uchardet libexttextcat libcurl
 EXTRACT_PKGS := libxml-2.0 libarchive libseccomp libcrypto libxxhash zlib libutf8proc libpcre2-8
 HAVE     := $(foreach p,$(PKG_OPT),$(shell pkg-config --exists $(p) && echo $(p)))
 HAVE_POPPLER := $(shell pkg-config --exists poppler-glib && echo poppler-glib)
 HAVE_DEF := $(if $(filter libzstd,$(HAVE)),-DHAVE_ZSTD) $(if $(filter libedit,$(HAVE)),-DHAVE_LIBEDIT) \
-            $(if $(filter uchardet,$(HAVE)),-DHAVE_UCHARDET) $(if $(HAVE_POPPLER),-DHAVE_POPPLER)
+            $(if $(filter uchardet,$(HAVE)),-DHAVE_UCHARDET) \
+            $(if $(filter libexttextcat,$(HAVE)),-DHAVE_EXTTEXTCAT) $(if $(filter libcurl,$(HAVE)),-DHAVE_CURL) $(if $(HAVE_POPPLER),-DHAVE_POPPLER)
 
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wpointer-arith -Wwrite-strings -Wstrict-prototypes \
             -Wmissing-prototypes -Wold-style-definition -Wvla -Wundef -Wformat=2 -Wimplicit-fallthrough \
@@ -35,8 +36,8 @@ CSTD     := -std=c11 -fno-strict-aliasing -fstack-protector-strong -pthread $(WA
 LIBS     := -pthread -ldl -lm
 ENGINE_INC := $(shell pkg-config --cflags $(PKGS) $(HAVE) 2>/dev/null)
 ENGINE_LIB := $(shell pkg-config --libs $(PKGS) $(HAVE) 2>/dev/null)
-EXTRACT_INC := $(shell pkg-config --cflags $(EXTRACT_PKGS) $(HAVE_POPPLER) $(filter-out libedit,$(HAVE)) 2>/dev/null)
-EXTRACT_LIB := $(shell pkg-config --libs $(EXTRACT_PKGS) $(HAVE_POPPLER) $(filter-out libedit,$(HAVE)) 2>/dev/null)
+EXTRACT_INC := $(shell pkg-config --cflags $(EXTRACT_PKGS) $(HAVE_POPPLER) $(filter-out libedit libcurl libexttextcat,$(HAVE)) 2>/dev/null)
+EXTRACT_LIB := $(shell pkg-config --libs $(EXTRACT_PKGS) $(HAVE_POPPLER) $(filter-out libedit libcurl libexttextcat,$(HAVE)) 2>/dev/null)
 
 ROOMS    := base file text json tensor tokenizer dedup net store format model
 ENGINE_SRC := $(foreach r,$(ROOMS),$(wildcard engine/$(r)/*.c engine/$(r)/*/*.c)) engine/extract/client.c

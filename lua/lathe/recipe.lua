@@ -100,6 +100,13 @@ function Run:basis(stage)
   return hash.sha256(table.concat(list, "\n"))
 end
 
+-- A stage that was finished stays so. A run that was killed between the manifest and the end of finish()
+-- left the stage's scratch folder; only a run that may write (it holds the lock) removes it.
+function Run:accept(stage, manifest)
+  stage.done, stage.manifest = true, manifest
+  if self.lock then must(file.remove_tree(stage.dir .. "/scratch")) end
+end
+
 -- Decides what is to be done about a stage from what its folder holds:
 --   done             made with this key from what its makers still give
 --   pending          made with this key, but a maker has work to do: settled by settle_pending
@@ -123,7 +130,7 @@ function Run:look(stage)
     if waiting then
       stage.pending = manifest
     elseif other or manifest.basis == self:basis(stage) then
-      stage.done, stage.manifest = true, manifest
+      self:accept(stage, manifest)
     else
       stage.fresh, stage.redo = true, true
     end
@@ -154,7 +161,7 @@ function Run:settle_pending(stage)
     if not maker.done then return false end
   end
   if stage.pending.basis == self:basis(stage) then
-    stage.done, stage.manifest = true, stage.pending
+    self:accept(stage, stage.pending)
   else
     stage.fresh = true
     self:unsettle(stage)

@@ -7,6 +7,7 @@
 
 local hash = require "engine.hash"
 local json = require "engine.json"
+local named_tokenizer = require "lathe.named_tokenizer"
 local text = require "engine.text"
 
 local LARGE = 1 << 20 -- texts from here on are collected as soon as they are done with
@@ -22,9 +23,7 @@ local M = {
       help = "characters (200) or tokens (64) shared with the chunk before" },
     by = { type = "string", default = "characters", choices = { "characters", "tokens" },
       help = "what size and overlap count" },
-    tokenizer = { type = "string", default = "tokenizer",
-      help = "for tokens: the name of a tokenizer that the recipe makes, or a path (a model's folder, tokenizer.json, "
-        .. "tokenizer.model, .tiktoken, .gguf)" },
+    tokenizer = named_tokenizer.option("for tokens", "tokenizer"),
     separators = { type = "table|string",
       help = "for characters: where to cut, best first; or a language: markdown, python, lua …" },
     field = { type = "string", default = "text", help = "the field to cut" },
@@ -32,12 +31,10 @@ local M = {
   positional = { "size", "overlap" },
 }
 
-local function is_path(name) return name:find "[/.]" ~= nil end
-
 --- Which artifacts the options need.
 function M.uses(options)
-  if options.by ~= "tokens" or is_path(options.tokenizer or "tokenizer") then return {} end
-  return { options.tokenizer or "tokenizer" }
+  if options.by ~= "tokens" then return {} end
+  return named_tokenizer.uses(options.tokenizer or "tokenizer")
 end
 
 -- Size and overlap, with their defaults.
@@ -49,6 +46,11 @@ local function sizes_of(options)
     return nil, ("the overlap (%d) must be smaller than the size (%d)"):format(overlap, size), "misuse"
   end
   return { size = size, overlap = overlap }
+end
+
+--- What the chunks depend on besides the options: the tokenizer's file, where it is a path.
+function M.hashes(options)
+  return options.by == "tokens" and named_tokenizer.hashes(options.tokenizer) or {}
 end
 
 --- Checks what one option alone cannot say.
@@ -65,24 +67,12 @@ function M.check(options)
   return true
 end
 
-local function tokenizer(ctx)
-  local cache = ctx.cache or {}
-  if not cache.tokenizer then
-    local name = ctx.options.tokenizer
-    local path = is_path(name) and name or ctx.artifact(name)
-    local tok, message, code = require("lathe.tokenizers").load(path)
-    if not tok then return nil, message, code end
-    cache.tokenizer = tok
-  end
-  return cache.tokenizer
-end
-
 local function spans(s, ctx)
   local sizes, message, code = sizes_of(ctx.options)
   if not sizes then return nil, message, code end
   if ctx.options.by == "tokens" then
     local tok
-    tok, message, code = tokenizer(ctx)
+    tok, message, code = named_tokenizer.load(ctx, ctx.options.tokenizer)
     if not tok then return nil, message, code end
     return text.chunk_tokens(s, tok, sizes)
   end
