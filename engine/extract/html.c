@@ -417,7 +417,8 @@ static bool is_utf8(const char *name) {
 
 /* What the page declares is believed unless its bytes say otherwise: valid UTF-8 is UTF-8, and
  * bytes that are far from it are not. */
-static int decode(struct job *job, const struct buf *raw, struct buf *out, struct err *err) {
+static int decode(struct job *job, const struct buf *raw, bool quiet, struct buf *out,
+                  struct err *err) {
   struct encoding e;
   char name[64];
   size_t replaced = 0;
@@ -434,7 +435,7 @@ static int decode(struct job *job, const struct buf *raw, struct buf *out, struc
     rc = encoding_to_utf8(raw->data, raw->len, use, out, &replaced, err);
   }
   if (rc) return rc;
-  out_meta(&job->out, "encoding", use, strlen(use));
+  if (!quiet) out_meta(&job->out, "encoding", use, strlen(use));
   if (replaced) out_note(&job->out, "%zu malformed %s sequences replaced by U+FFFD", replaced, use);
   return buf_check(out, "decoded HTML", err);
 }
@@ -474,20 +475,37 @@ static int parse(struct html *h, const struct buf *text, struct err *err) {
   return h->failed ? err_nomem(err, 0, "open HTML elements") : 0;
 }
 
-int html_read(struct job *job, struct err *err) {
-  struct html h = {.job = job};
-  struct buf raw, text;
-  buf_init(&raw);
+static int read_page(struct job *job, const struct buf *raw, const struct html_options *o,
+                     struct err *err) {
+  struct html h = {.job = job, .titled = o->quiet};
+  struct buf text;
   buf_init(&text);
   buf_init(&h.title);
-  int rc = read_all(job, &raw, err);
-  if (!rc) rc = decode(job, &raw, &text, err);
-  buf_clear(&raw);
+  int rc = decode(job, raw, o->quiet, &text, err);
   if (!rc) rc = parse(&h, &text, err);
-  out_block(&job->out, 0, "");
-  if (!rc && job->out.began) out_raw(&job->out, "\n", 1);
   buf_clear(&text);
   buf_clear(&h.title);
   mem_free(h.open);
+  return rc;
+}
+
+int html_read_bytes(struct job *job, const char *bytes, size_t n, const struct html_options *o,
+                    bool *has_text, struct err *err) {
+  struct buf raw = {.data = (char *)(uintptr_t)bytes, .len = n, .cap = n}; /* only read */
+  uint64_t before = job->out.blocks;
+  if (job->out.began) out_block(&job->out, 2, "");
+  int rc = read_page(job, &raw, o, err);
+  if (has_text) *has_text = job->out.blocks > before;
+  return rc;
+}
+
+int html_read(struct job *job, struct err *err) {
+  struct buf raw;
+  buf_init(&raw);
+  int rc = read_all(job, &raw, err);
+  if (!rc) rc = read_page(job, &raw, &(struct html_options){0}, err);
+  buf_clear(&raw);
+  out_block(&job->out, 0, "");
+  if (!rc && job->out.began) out_raw(&job->out, "\n", 1);
   return rc;
 }

@@ -110,6 +110,7 @@ static void open_block(struct out *o) {
     for (; o->began && o->gap > 0; o->gap--) out_raw(o, "\n", 1);
     if (o->prefix[0]) out_raw(o, o->prefix, strlen(o->prefix));
     o->gap = 0;
+    o->blocks++;
     o->in_block = true;
     o->space = false;
   }

@@ -22,13 +22,14 @@
 
 struct out {
   int fd;
-  bool gone;     /* the engine closed its end */
-  bool began;    /* something was written: gaps count from now on */
-  bool in_block; /* the open block has text */
-  bool space;    /* white space was seen since the last character */
-  bool bold;     /* wanted */
-  bool bold_on;  /* written: "**" is open */
-  unsigned gap;  /* newlines owed before the next text */
+  bool gone;       /* the engine closed its end */
+  bool began;      /* something was written: gaps count from now on */
+  bool in_block;   /* the open block has text */
+  bool space;      /* white space was seen since the last character */
+  bool bold;       /* wanted */
+  bool bold_on;    /* written: "**" is open */
+  unsigned gap;    /* newlines owed before the next text */
+  uint64_t blocks; /* begun so far */
   char prefix[96];
   size_t len;
   char text[OUT_PENDING];

@@ -40,6 +40,19 @@ const char *sniff_name(enum doc_type type); /* "txt" … */
 
 int text_read(struct job *job, bool markdown, struct err *err);
 int html_read(struct job *job, struct err *err);
+
+/* How a page in memory is read. */
+struct html_options {
+  bool whole; /* all of its text (a chapter of a book); else the main text, not the navigation */
+  bool quiet; /* its encoding, title and language are not told to the engine */
+};
+
+/* Reads one HTML or XHTML page that lies in memory, in whatever encoding it declares, and writes
+ * its text behind what was written before: blocks are separated by a blank line, and the last one
+ * is left open (end the document with out_block(…, 0, "") and a newline). *has_text (may be NULL)
+ * says whether anything was written. ERR_NOMEM, ERR_LIMIT. */
+int html_read_bytes(struct job *job, const char *bytes, size_t n, const struct html_options *o,
+                    bool *has_text, struct err *err);
 int docx_read(struct job *job, struct err *err);
 int pdf_read(struct job *job, struct err *err);
 int probe_run(struct job *job, struct err *err);
