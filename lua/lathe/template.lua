@@ -4,20 +4,25 @@
 --
 --   return {
 --     name = "chatml", description = "…",
---     form = "messages",                  -- or "record": what the text sees. A task of generation has form "task".
+--     form = "messages",                  -- or "record": what the text sees. A task of generation has form "task", rules for
+--                                         -- augment have form "augment".
 --     fields = { "instruction" },         -- record fields it needs
 --     optional = { "input" },             -- fields that are "" when a record lacks them
 --     text = [[ … {{ instruction }} … ]], -- a Jinja body, or function(fields) returning text and spans
---     loss = { roles = { "assistant" } }, -- whose turns carry loss
+--     loss = { roles = { "assistant" } }, -- whose turns carry loss; for a record: { fields = { "output" } }, or "all"
 --     stop = { "<|im_end|>" },            -- what ends a turn; the first one ends the model's answer
 --     special = { "<|im_start|>", … },    -- tokens the tokenizer must know as one token
---     eos = "<|im_end|>",
+--     eos = "<|im_end|>", bos = "<s>",    -- what {{ eos_token }} and {{ bos_token }} stand for
+--     parts = true,                       -- the text can read contents that are lists of parts
 --   }
 --
 -- What stands between {% generation %} and {% endgeneration %} carries loss. A chat template without these
 -- tags is measured: the turn of an assistant begins where the prompt for it ends (the conversation before
 -- it, rendered with add_generation_prompt) and ends behind the mark that follows its words. Where that
 -- does not add up (a template that rewrites earlier turns), there is an error, never a guess.
+--
+-- A record template without tags says what carries loss by `loss`: in { fields = { "output" } } every
+-- {{ output }} does, and an {{ eos_token }} right behind it; "all", the default, is the whole text.
 --
 -- Looked for in the recipe's folder (templates/NAME.lua, NAME.jinja), then ~/.config/lathe/templates, then
 -- ours.
@@ -27,6 +32,7 @@ local hash = require "engine.hash"
 local jinja = require "lathe.jinja"
 local ustring = require "lathe.jinja.ustring"
 local config = require "lathe.config"
+local conversation = require "lathe.conversation"
 
 local M = {}
 
@@ -109,10 +115,10 @@ end
 
 local KNOWN = {
   name = "string", description = "string", form = "string", fields = "table", optional = "table", text = "string|function",
-  loss = "table", stop = "table", special = "table", eos = "string", schema = "table", map = "table", facts = "table",
-  keep_input = "boolean", prompt = "string",
+  loss = "table|string", stop = "table", special = "table", eos = "string", bos = "string", schema = "table", map = "table",
+  facts = "table", keep_input = "boolean", prompt = "string", parts = "boolean", rules = "table",
 }
-local FORMS = { messages = true, record = true, task = true }
+local FORMS = { messages = true, record = true, task = true, augment = true }
 
 local function check_table(spec, where)
   for key, value in pairs(spec) do
@@ -123,15 +129,60 @@ local function check_table(spec, where)
     end
   end
   if spec.form and not FORMS[spec.form] then
-    return nil, ("%s: the form '%s' is not one of messages, record, task"):format(where, spec.form)
+    return nil, ("%s: the form '%s' is not one of messages, record, task, augment"):format(where, spec.form)
   end
-  if spec.form ~= "task" and not spec.text then return nil, where .. ": the template has no text" end
+  if spec.form == "augment" then
+    if not spec.rules then return nil, where .. ": there are no rules" end
+  elseif spec.form ~= "task" and not spec.text then
+    return nil, where .. ": the template has no text"
+  end
+  if type(spec.loss) == "string" and spec.loss ~= "all" then
+    return nil, ("%s: loss is a table or \"all\", not '%s'"):format(where, spec.loss)
+  end
   return true
 end
 
 -- The Jinja source without the tags only transformers knows, for tokenizer_config.json and GGUF.
 local function without_generation(source)
   return (source:gsub("{%%[-+]?%s*generation%s*[-+]?%%}", ""):gsub("{%%[-+]?%s*endgeneration%s*[-+]?%%}", ""))
+end
+
+local TAG = "{%%[-+]?%s*generation%s*[-+]?%%}"
+
+-- Puts {% generation %} around every {{ name }} of the fields that carry loss, with an {{ eos_token }} that
+-- follows directly. The tags keep the white space that an expression keeps.
+local function tag_field(source, field)
+  local out, at = {}, 1
+  local pattern = "{{(%-?)%s*" .. field:gsub("%p", "%%%0") .. "%f[^%w_]([^{}]-)(%-?)}}"
+  while true do
+    local a, b, before, rest, after = source:find(pattern, at)
+    if not a then break end
+    local eos, after_eos = source:match("^({{%s*eos_token%s*(%-?)}})", b + 1)
+    if eos then after = after_eos end
+    out[#out + 1] = ("%s{%%%s generation %%}{{ %s%s }}%s{%% endgeneration %s%%}"):format(source:sub(at, a - 1),
+      before == "" and "+" or before, field, rest, eos and "{{ eos_token }}" or "", after == "" and "+" or after)
+    at = b + 1 + #(eos or "")
+  end
+  return table.concat(out) .. source:sub(at)
+end
+
+local function tag_fields(source, fields)
+  for _, field in ipairs(fields) do source = tag_field(source, field) end
+  return source
+end
+
+-- The text of a record template with its loss spelled out by tags.
+local function tagged_text(spec)
+  local text, loss = spec.text, spec.loss
+  if (spec.form or "record") ~= "record" or type(text) ~= "string" or text:find(TAG) then return text end
+  if type(loss) == "table" and loss.fields then return tag_fields(text, loss.fields) end
+  return text
+end
+
+-- Whether a published template looks at the kind of a content, and so takes lists of parts.
+local function reads_parts(text)
+  return text:find "content[%]'\"]*%s+is%s" ~= nil or text:find("['type']", 1, true) ~= nil or text:find("[\"type\"]", 1, true) ~= nil
+    or text:find("%.type%f[^%w_]") ~= nil
 end
 
 -- Compiled and checked, from what a template's file says.
@@ -144,15 +195,31 @@ local function make(spec, name, path, source)
   self.hash = hash.sha256(source)
   self.fields, self.optional = spec.fields or {}, spec.optional or {}
   self.stop, self.special = spec.stop or {}, spec.special or {}
-  self.loss = spec.loss or { roles = { "assistant" } }
+  self.loss = spec.loss or (self.form == "record" and "all" or { roles = { "assistant" } })
   if type(spec.text) == "string" then
-    local compiled, message, code = jinja.compile(spec.text, { name = self.name })
+    local text = tagged_text(spec)
+    local compiled, message, code = jinja.compile(text, { name = self.name })
     if not compiled then return nil, message, code end
     self.compiled = compiled
-    self.has_generation = spec.text:find("{%%[-+]?%s*generation%s*[-+]?%%}") ~= nil
+    self.has_generation = text:find(TAG) ~= nil
+    if self.parts == nil then self.parts = reads_parts(text) end
     if self.form == "messages" then self.chat_template = without_generation(spec.text) end
   end
   return self
+end
+
+-- What stands for a template that has no file: its text, or the code of its functions.
+local function source_of(value, name)
+  if type(value) == "function" then
+    local fine, code = pcall(string.dump, value, true)
+    return fine and code or name
+  end
+  if type(value) ~= "table" then return type(value) .. ":" .. tostring(value) end
+  local keys, out = {}, {}
+  for key in pairs(value) do keys[#keys + 1] = key end
+  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  for i, key in ipairs(keys) do out[i] = tostring(key) .. "=" .. source_of(value[key], name) end
+  return "{" .. table.concat(out, "\n") .. "}"
 end
 
 --- A template made from a table, as a template's file returns it.
@@ -165,8 +232,22 @@ function M.new(spec, name)
   if type(spec) ~= "table" then error("a template is a table", 2) end
   local fine, message = check_table(spec, "template '" .. name .. "'")
   if not fine then return nil, message, "misuse" end
-  local source = type(spec.text) == "string" and spec.text or name
-  return make(spec, name, nil, source)
+  return make(spec, name, nil, source_of(spec, name))
+end
+
+--- The template that an option names: a name or path, a table as a template's file returns it, or a
+-- function(record) that returns a text and its loss spans (without spans all of it carries loss).
+-- @param option string|table|function
+-- @param options table|nil: root = the recipe's folder; name = what a template written in a recipe is called
+-- @return template
+-- @error nil, message, code: as M.load
+-- @example require("lathe.template").of(function(record) return record.text end)
+function M.of(option, options)
+  if type(option) == "string" then return M.load(option, options) end
+  local name = options and options.name or "recipe"
+  if type(option) == "function" then option = { text = option } end
+  if getmetatable(option) == Template then return option end
+  return M.new(option, option.name or name)
 end
 
 local function read_lua(source, path)
@@ -193,7 +274,8 @@ function M.load(name, options)
   if not source then return nil, message, code end
   local short = path:match "([^/]+)%.%w+$"
   if path:find "%.jinja$" then
-    return make({ name = short, form = "messages", text = source, loss = { roles = { "assistant" } } }, short, path, source)
+    local form = source:find "%f[%w_]messages%f[^%w_]" and "messages" or "record"
+    return make({ name = short, form = form, text = source }, short, path, source)
   end
   local spec
   spec, message = read_lua(source, path)
@@ -206,16 +288,7 @@ end
 
 -- Rendering ------------------------------------------------------------------------------------------------------------
 
-local function field_names(record)
-  local names = {}
-  if type(record) == "table" or type(record) == "userdata" then
-    for key in pairs(record) do
-      if type(key) == "string" then names[#names + 1] = key end
-    end
-  end
-  table.sort(names)
-  return names
-end
+local field_names = conversation.field_names
 
 -- A name the record lacks: says so with the names it has and the nearest.
 local function explain(problem, record)
@@ -255,7 +328,7 @@ local function render_function(self, fields)
   local fine, text, spans = pcall(self.text, fields)
   if not fine then return nil, ("template '%s': %s"):format(self.name, tostring(text)), "template" end
   if type(text) ~= "string" then return nil, ("template '%s' returned a %s instead of text"):format(self.name, type(text)), "template" end
-  spans = spans or {}
+  if not spans then return text, (self.form == "messages" and {} or { { 0, #text } }) end
   local ok, message = check_spans(self, text, spans)
   if not ok then return nil, message, "template" end
   return text, spans
@@ -277,17 +350,14 @@ function Template:render(record, options)
       return nil, explain({ name = self.name, line = 1, undefined = { name = name } }, record), "template"
     end
   end
-  local extra = options.extra or {}
-  if extra.eos_token == nil and self.eos then
-    local copy = { eos_token = self.eos }
-    for k, v in pairs(extra) do copy[k] = v end
-    extra = copy
-  end
+  local extra = { eos_token = self.eos, bos_token = self.bos or "" }
+  for k, v in pairs(options.extra or {}) do extra[k] = v end
   local fields = view(self, record, extra)
   if not self.compiled then return render_function(self, fields) end
   local text, spans, code, problem = self.compiled:render(fields,
     { strict = true, spans = true, now = options.now, max_steps = options.max_steps })
   if not text then return nil, problem and explain(problem, record) or spans, code end
+  if not self.has_generation and self.loss == "all" and text ~= "" then spans = { { 0, #text } } end
   return text, spans
 end
 
@@ -296,7 +366,7 @@ end
 local function context(self, messages, options, generation)
   local fields = {
     messages = messages, add_generation_prompt = generation or false, tools = options.tools, documents = options.documents,
-    bos_token = options.bos_token or "", eos_token = options.eos_token or self.eos or "",
+    bos_token = options.bos_token or self.bos or "", eos_token = options.eos_token or self.eos or "",
   }
   for key, value in pairs(options.extra or {}) do fields[key] = value end
   return fields
@@ -408,67 +478,13 @@ function Template:render_messages(messages, options)
   return text, spans
 end
 
--- Records as conversations ---------------------------------------------------------------------------------------------
-
-local SHAREGPT = {
-  human = "user", user = "user", gpt = "assistant", assistant = "assistant", chatgpt = "assistant", bing = "assistant", bard = "assistant",
-  system = "system", tool = "tool", ["function"] = "tool", observation = "tool",
-}
-
-local function present(value)
-  if value == nil or value == "" or (has_json and value == json.null) then return nil end
-  return value
-end
-
---- The conversation that a record holds: `messages`, ShareGPT's `conversations`, or instruction, input,
--- output and system.
+--- The conversation that a record holds (see lathe.conversation).
 -- @param record record|table
 -- @param options table|nil: system = used where the record has none; keep_input = leave `input` beside the
 -- content
 -- @return table: list of messages
 -- @error nil, message, code: record (it holds none, or a role that is not known)
 -- @example require("lathe.template").messages { instruction = "Why?", output = "Because." }
-function M.messages(record, options)
-  options = options or {}
-  local out = {}
-  local function add(role, content, extra)
-    local message = { role = role, content = content }
-    for key, value in pairs(extra or {}) do message[key] = value end
-    out[#out + 1] = message
-  end
-  local list, from_key, value_key = present(record.messages), "role", "content"
-  if not list and present(record.conversations) then list, from_key, value_key = record.conversations, "from", "value" end
-  if list then
-    for i = 1, #list do
-      local turn = list[i]
-      local role = turn[from_key] or turn.role
-      if from_key == "from" then
-        role = turn.from and SHAREGPT[turn.from] or turn.role
-        if not role then return nil, ("turn %d has the unknown speaker '%s'"):format(i, tostring(turn.from)), "record" end
-        add(role, turn[value_key] or turn.content)
-      elseif type(role) ~= "string" then
-        return nil, ("message %d has no role"):format(i), "record"
-      else
-        out[#out + 1] = turn
-      end
-    end
-    local system = present(record.system) or options.system
-    if system and (not out[1] or out[1].role ~= "system") then table.insert(out, 1, { role = "system", content = system }) end
-    return out
-  end
-  local instruction, output = present(record.instruction), present(record.output)
-  if not instruction then
-    return nil, "the record has neither messages nor an instruction (it has: " .. table.concat(field_names(record), ", ") .. ")", "record"
-  end
-  local system, input = present(record.system) or options.system, present(record.input)
-  if present(system) then add("system", system) end
-  if input and not options.keep_input then
-    add("user", instruction .. "\n\n" .. input)
-  else
-    add("user", instruction, { input = input })
-  end
-  if output then add("assistant", output) end
-  return out
-end
+M.messages = conversation.messages
 
 return M
