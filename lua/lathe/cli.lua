@@ -16,6 +16,16 @@ local function failed(message, code)
   return STATUS[code] or 1
 end
 
+-- Says how a command is written, and what is wrong with how it was.
+local function usage(name, message)
+  local p = M.parser()
+  local command = p
+  for _, c in ipairs(p._commands) do if c._name == name then command = c end end
+  io.stderr:write(command:get_usage(), "\n")
+  say("%s", message)
+  return 2
+end
+
 -- ---- options shared by run and stage ----
 
 local function split_pairs(list, what)
@@ -71,6 +81,22 @@ local function run(args)
   return 0
 end
 
+-- Where a stage reads and writes: two arguments, or --input-file and --output-dir.
+local function stage_places(args)
+  local input, output = args.input, args.output
+  if args.input_file then input, output = args.input_file, args.output or args.input end
+  if args.input_file and args.output then
+    return nil, "the input is named twice: as an argument and by --input-file", "misuse"
+  end
+  if args.output_dir then
+    if output then return nil, "the output is named twice: as an argument and by --output-dir", "misuse" end
+    output = args.output_dir
+  end
+  local missing = not input and "input" or not output and "output"
+  if missing then return nil, ("missing argument '%s'"):format(missing), "usage" end
+  return input, output
+end
+
 -- One stage alone: the same runner over a recipe of one stage, in a private folder beside the output.
 local function stage(args)
   local options, message, code = run_options(args)
@@ -78,8 +104,12 @@ local function stage(args)
   local given
   given, message, code = split_pairs(args.artifact, "--artifact")
   if not given then return failed(message, code) end
+  local input, output, kind = stage_places(args)
+  if kind == "usage" then return usage("stage", output) end
+  if not input then return failed(output, kind) end
+  options.fan_out, options.rejected = args.output_dir ~= nil, args.rejected
   local fine
-  fine, message, code = require("lathe.single").run(args.name, args.input, args.output, given, options)
+  fine, message, code = require("lathe.single").run(args.name, input, output, given, options)
   if not fine then return failed(message, code) end
   return 0
 end
@@ -125,18 +155,23 @@ function M.parser()
     print("lathe " .. M.version)
     os.exit(0, true)
   end)
-  local c = p:command("run", "Run a recipe, or go on with one that was stopped.")
+  local c = p:command("run", "Run a recipe, or go on with one that was stopped. The recipe's options are options here: "
+    .. "--name value; `lathe run RECIPE --help` lists them.")
   c:argument("recipe", "The recipe: a Lua file.")
   run_flags(c)
   c:option("--from", "Run this stage and those after it again."):argname "STAGE"
   c:option("--only", "Run only this stage."):argname "STAGE"
   c:option("--runs", "The folder for runs (default: runs)."):argname "FOLDER"
   c:flag("--plan", "Say what would be done, and do nothing.")
-  c = p:command("stage", "Run one stage on a JSONL file.")
+  c = p:command("stage", "Run one stage on a JSONL file. The stage's options are options here: --name value; "
+    .. "`lathe stage NAME --help` lists them.")
   c:argument("name", "The stage.")
-  c:argument("input", "What it reads: a JSONL file; for read, a folder, file or pattern.")
-  c:argument("output", "The JSONL file (or, for an artifact, the folder) to be made.")
+  c:argument("input", "What it reads: a JSONL file, - for standard input; for read, a folder, file or pattern."):args "?"
+  c:argument("output", "The JSONL file to be made, - for standard output; for an artifact, the folder."):args "?"
   run_flags(c)
+  c:option("--input-file", "What it reads, by name."):argname "FILE"
+  c:option("--output-dir", "A folder to write to: a file for each split."):argname "FOLDER"
+  c:option("--rejected", "Where rejected records go (default: OUTPUT.rejected.jsonl)."):argname "FILE"
   c:option("--artifact", "An artifact that the stage uses."):argname "NAME=FOLDER":count "*"
   require("lathe.tokenize").add(p)
   c = p:command("repl", "Explore: a Lua prompt with the engine at hand.")
@@ -165,6 +200,16 @@ local COMMANDS = {
   help = function(args) return require("lathe.help").main(args.name) end,
 }
 
+-- What a recipe or stage calls its options becomes --set: see lathe.arguments.
+local function expanded(p, arguments)
+  for _, c in ipairs(p._commands) do
+    if c._name == arguments[1] and (c._name == "run" or c._name == "stage") then
+      return require("lathe.arguments").expand(arguments, c)
+    end
+  end
+  return arguments
+end
+
 --- The program's entry.
 -- @param arguments table: as the shell gave them; [0] is the program's name
 -- @return integer: the exit status
@@ -182,14 +227,11 @@ function M.main(arguments)
     return 2
   else
     local p = M.parser()
-    local fine, result = p:pparse(arguments)
-    if not fine then
-      local command = p
-      for _, c in ipairs(p._commands) do if c._name == arguments[1] then command = c end end
-      io.stderr:write(command:get_usage(), "\n")
-      say("%s", result)
-      return 2
-    end
+    local given, message, code = expanded(p, arguments)
+    if given == "help" then return require("lathe.help").target(arguments[1], message) end
+    if not given then return failed(message, code) end
+    local fine, result = p:pparse(given)
+    if not fine then return usage(arguments[1], result) end
     args = result
   end
   return COMMANDS[args.command](args)

@@ -74,7 +74,13 @@ local function list_text(choices)
   return table.concat(out, ", ")
 end
 
-local function check_value(name, value, spec)
+--- Checks one value against its specification.
+-- @param name string: the option's name, for the message
+-- @param value any: what was given
+-- @param spec table: { type, choices, min, max }
+-- @return any: the value (an integer where one is wanted)
+-- @error a message that names the option
+function M.check_value(name, value, spec)
   if spec.type and not type_matches(value, spec.type) then
     return nil, ("option '%s': %s expected, got %s (%s)"):format(name,
       spec.type:gsub("|", " or "), type(value), tostring(value))
@@ -117,7 +123,7 @@ function M.check(specs, given, positional)
   for _, name in ipairs(M.names(named)) do
     local spec = specs[name]
     if not spec then return nil, M.unknown("option", name, M.names(specs)), "misuse" end
-    local value, message = check_value(name, named[name], spec)
+    local value, message = M.check_value(name, named[name], spec)
     if value == nil then return nil, message, "misuse" end
     out[name] = value
   end

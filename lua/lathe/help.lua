@@ -430,7 +430,7 @@ local function stage_text(name, module, path)
   for _, artifact in ipairs(uses) do needs = needs .. (" --artifact %s=FOLDER"):format(artifact) end
   out[#out + 1] = ("  Alone:        lathe stage %s %s%s%s"):format(name,
     module.list and "INPUT out.jsonl" or kind == "artifact" and "in.jsonl OUT" or "in.jsonl out.jsonl",
-    needs, first and " --set " .. first .. "=…" or "")
+    needs, first and " --" .. first:gsub("_", "-") .. " …" or "")
   out[#out + 1] = "\n  (" .. path .. ")"
   return table.concat(out, "\n")
 end
@@ -456,11 +456,9 @@ local function recipe_text(name, path)
     rows[i] = { stage.name or stage.stage, module and module.summary or "" }
   end
   out[#out + 1] = columns(rows, 4)
-  rows = {}
-  for i, option in ipairs(require("lathe.config").names(recipe.options)) do
-    rows[i] = { option, "default " .. default_text(recipe.options[option]) }
-  end
-  if #rows > 0 then out[#out + 1] = "\n  Options (--set name=value):\n" .. columns(rows, 4) end
+  rows = option_rows(recipe.specs)
+  for _, row in ipairs(rows) do row[1] = "--" .. row[1]:gsub("_", "-") end
+  if #rows > 0 then out[#out + 1] = "\n  Options:\n" .. columns(rows, 4) end
   out[#out + 1] = ("\n  Run it:  lathe run %s"):format(path)
   return table.concat(out, "\n")
 end
@@ -525,6 +523,19 @@ local function name_text(name)
     for _, entry in ipairs(entries) do out[#out + 1] = entry_text(entry) end
   end
   if #out > 0 then return table.concat(out, "\n\n") end
+end
+
+--- What stands behind `lathe run RECIPE --help` and `lathe stage NAME --help`.
+-- @param command string: "run" or "stage"
+-- @param name string: a recipe's file, or a stage's name
+-- @return integer: the exit status
+function M.target(command, name)
+  if command == "run" and file.stat(name) then
+    print(recipe_text(name, name))
+    print("\n  " .. "lathe run --help lists the options that every recipe has.")
+    return 0
+  end
+  return M.main(name)
 end
 
 --- All names that help knows.

@@ -26,7 +26,25 @@ Recipe.__tostring = function(self)
   return ("recipe %s: %s"):format(self.name, table.concat(names, " → "))
 end
 
+-- An option of a recipe is its default, or a table { default = …, type = …, help = …, min, max, choices }.
+local function option_spec(value)
+  if type(value) == "table" and value.help ~= nil and (value.default ~= nil or value.required) then return value end
+  return { default = value, type = type(value) }
+end
+
+local function option_specs(options)
+  local specs, defaults = {}, {}
+  for name, value in pairs(options) do
+    specs[name] = option_spec(value)
+    defaults[name] = specs[name].default
+  end
+  return specs, defaults
+end
+
 --- Describes a recipe: a list of stages, each reading what the one before it wrote.
+-- An option is given as its default, or as { default = 0.8, help = "…", type = "number", min = 0, max = 1,
+-- choices = {…} }; it is an option of the command line too. A stage with `when = "$option"` is there only
+-- where the option is neither false nor empty, one with `unless = "$option"` only where it is.
 -- @param name string: also the name of its folder under runs/
 -- @return function: to be called with the table of options and stages
 -- @error misuse: an entry that is no stage
@@ -37,7 +55,8 @@ function M.recipe(name)
   end
   return function(body)
     if type(body) ~= "table" then error("a recipe is a table of options and stages", 2) end
-    local self = setmetatable({ name = name, options = body.options or {}, stages = {},
+    local specs, defaults = option_specs(body.options or {})
+    local self = setmetatable({ name = name, options = defaults, specs = specs, stages = {},
       seed = body.seed or 42, description = body.description, where = caller(2) }, Recipe)
     for key, value in pairs(body) do
       if math.type(key) == "integer" then
@@ -55,6 +74,8 @@ function M.recipe(name)
   end
 end
 
+local COMMON = { name = true, from = true, when = true, unless = true }
+
 local function stage_reference(name, module, where)
   return function(options)
     if options == nil then options = {} end
@@ -63,7 +84,7 @@ local function stage_reference(name, module, where)
     local reference = { is_stage = true, stage = name, module = module, options = {},
       where = where or caller(2) }
     for k, v in pairs(options) do
-      if k == "name" or k == "from" then reference[k] = v else reference.options[k] = v end
+      if COMMON[k] then reference[k] = v else reference.options[k] = v end
     end
     return reference
   end

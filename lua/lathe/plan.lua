@@ -110,12 +110,19 @@ local function recipe_options(recipe, set, root)
     if stage then
       per_stage[stage] = per_stage[stage] or {}
       per_stage[stage][option] = text
-    elseif options[name] == nil then
-      fail(nil, "--set %s=%s: %s", name, text, config.unknown("recipe option", name, config.names(options)))
+    elseif recipe.specs[name] == nil then
+      fail(nil, "--set %s=%s: %s", name, text, config.unknown("recipe option", name, config.names(recipe.specs)))
     else
-      local value, message = config.parse(text, options[name])
+      local value, message = config.parse_for(text, recipe.specs[name])
       if value == nil then fail(nil, "--set %s=%s: %s", name, text, message) end
+      value, message = config.check_value(name, value, recipe.specs[name])
+      if value == nil then fail(nil, "%s", message) end
       options[name] = value
+    end
+  end
+  for name, spec in pairs(recipe.specs) do
+    if spec.required and options[name] == nil then
+      fail(nil, "option '%s' is missing: --%s …%s", name, name:gsub("_", "-"), spec.help and " (" .. spec.help .. ")" or "")
     end
   end
   return options, per_stage
@@ -150,6 +157,16 @@ local function stage_options(reference, module, options, overrides, stage_name, 
     if not fine then fail(reference.where, "stage %s: %s", stage_name, message) end
   end
   return checked
+end
+
+-- Whether a stage is there: `when` and `unless` name an option of the recipe.
+local function is_there(reference, options)
+  local function truth(key)
+    local value, message = config.substitute(reference[key], options)
+    if message then fail(reference.where, "stage %s, %s: %s", reference.stage, key, message) end
+    return value ~= nil and value ~= false and value ~= ""
+  end
+  return (reference.when == nil or truth "when") and (reference.unless == nil or not truth "unless")
 end
 
 local function list_of(v, options)
@@ -244,13 +261,19 @@ function M.resolve(recipe, given)
   local plan = { name = recipe.name, root = given.root, path = given.path, options = options,
     seed = recipe.seed, stages = {}, by_name = {}, input = given.input, given = given.artifacts or {} }
   local published = {}
-  for i, reference in ipairs(recipe.stages) do
-    local stage = bind_stage(plan, reference, i, given.search or {}, overrides, published)
-    plan.stages[i] = stage
-    plan.by_name[stage.name] = stage
+  local left_out = {}
+  for _, reference in ipairs(recipe.stages) do
+    if is_there(reference, options) then
+      local i = #plan.stages + 1
+      local stage = bind_stage(plan, reference, i, given.search or {}, overrides, published)
+      plan.stages[i] = stage
+      plan.by_name[stage.name] = stage
+    else
+      left_out[reference.name or reference.stage] = true
+    end
   end
   for name in pairs(overrides) do
-    if not plan.by_name[name] then
+    if not plan.by_name[name] and not left_out[name] then
       local names = {}
       for i, s in ipairs(plan.stages) do names[i] = s.name end
       fail(nil, "--set %s.…: %s", name, config.unknown("stage", name, names))
@@ -307,7 +330,7 @@ end
 -- Runs a source's list function; returns its items with hashes.
 local function list_items(plan, stage, run_dir)
   local items = {}
-  local ctx = { options = stage.options, root = plan.root, seed = plan.seed }
+  local ctx = { options = stage.options, root = plan.root, seed = plan.seed, dir = run_dir .. "/" .. stage.folder }
   local fine, message, code = stage.module.list(ctx, function(item) items[#items + 1] = item end)
   if fine == nil and message then error({ code = code or "io", message = message }, 0) end
   return items, hash_items(items, ("%s/%s/inputs.json"):format(run_dir, stage.folder))

@@ -312,9 +312,36 @@ local function tally(stage, count)
   return out, rejected, reasons, transient
 end
 
+local function reasons_text(reasons)
+  local why = {}
+  for _, reason in ipairs(require("lathe.config").names(reasons)) do
+    why[#why + 1] = reasons[reason] .. " " .. reason
+  end
+  return table.concat(why, ", ")
+end
+
+-- A source that gave nothing but rejections has failed: stages after it would only say so in other words.
+function Run:refuse_nothing(stage, out, rejected, reasons)
+  if not stage.source or out > 0 or rejected == 0 then return end
+  pcall(self.join_rejected, self)
+  local first
+  for n = 0, #stage.groups - 1 do
+    local _, path = parts.paths(stage.dir, n)
+    for line in file.lines(path) do
+      first = first or json.record(line).detail
+      break
+    end
+    if first then break end
+  end
+  raise("failed", "stage %s: nothing could be read: %s rejected (%s)%s; all are in %s", stage.name,
+    progress.count(rejected), reasons_text(reasons), first and ", the first: " .. tostring(first) or "",
+    self.rejected_path or self.dir .. "/rejected.jsonl")
+end
+
 function Run:finish(stage, more)
   local count = stage.kind == "map" and #stage.groups or more.parts or 0
   local out, rejected, reasons, transient = tally(stage, count)
+  self:refuse_nothing(stage, out, rejected, reasons)
   local manifest = { stage = stage.stage, name = stage.name, key = stage.key,
     version = stage.module.version or 1, lathe = self.version, parts = count,
     records_in = stage.records_in or 0, records_out = out, rejected = rejected, reasons = reasons,
@@ -341,11 +368,8 @@ function Run:stage_line(stage)
     text = ("%s in, %s out"):format(progress.count(m.records_in), progress.count(m.records_out))
   end
   if m.rejected > 0 then
-    local why = {}
-    for _, reason in ipairs(require("lathe.config").names(m.reasons)) do
-      why[#why + 1] = m.reasons[reason] .. " " .. reason
-    end
-    text = text .. (", %s rejected (%s)"):format(progress.count(m.rejected), table.concat(why, ", "))
+    text = text .. (", %s rejected (%s)"):format(progress.count(m.rejected), reasons_text(m.reasons))
+    if self.rejected_path then text = ("%s, in %s"):format(text, self.rejected_path) end
   end
   return ("%-24s %s  %s"):format(self:label(stage), text, progress.duration(m.seconds))
 end
@@ -709,7 +733,7 @@ local function new_run(recipe, options)
   local workers = math.max(1, math.min(threads, memory // 2 // WORKER_LEAST))
   local self = setmetatable({ plan = plan, dir = options.dir or ("%s/%s"):format(options.runs or "runs", plan.name),
     threads = threads, memory = memory, worker_memory = memory // 2 // workers, main_memory = memory // 2,
-    worker_threads = workers,
+    worker_threads = workers, rejected_path = options.rejected,
     stream = options.stream ~= false, version = options.version, flying = {}, in_flight = 0, next_id = 0,
     failures = {}, folders = {}, progress = options.progress or progress.new { quiet = true } }, Run)
   if options.path or options.single then

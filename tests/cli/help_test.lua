@@ -22,7 +22,7 @@ says("hash.rng", "engine.hash.rng(...)")
 says("engine.json", "module engine.json", "decode(")
 says("config.nearest", "lathe.config.nearest(word, names)", "gives string|nil")
 says("model", "lora")
-says("demo", "recipe demo", "Stages:", "--set name=value", "steps")
+says("demo", "recipe demo", "Stages:", "--input", "steps")
 says("chatml", "template chatml", "<|im_end|>")
 
 test.case("an unknown name names its neighbours", function()

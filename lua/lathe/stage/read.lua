@@ -155,8 +155,28 @@ local function inventory(folder)
   return "there are " .. table.concat(out, ", ") .. (#names > 8 and " and others" or "")
 end
 
+-- Standard input is kept in a file: it is hashed, and read by another thread.
+local function keep_input(dir)
+  local path = dir .. ".input"
+  local made, message, code = file.mkdirs(dir:match "^(.*)/[^/]*$" or ".")
+  local w <close> = made and file.replace(path, false)
+  if not w then raise(message or path .. ": cannot be written", code or "io") end
+  for bytes in function() return io.stdin:read(1 << 20) end do
+    made, message, code = w:write(bytes)
+    if not made then raise(message, code) end
+  end
+  made, message, code = w:commit()
+  if not made then raise(message, code) end
+  return path
+end
+
 -- Adds the files of one pattern; returns its folder, and how many matched.
-local function collect(pattern, found)
+local function collect(pattern, found, dir)
+  if pattern == "-" then
+    local path = keep_input(dir or "runs/read")
+    found(path, file.stat(path), "-")
+    return nil, 1
+  end
   local stat = file.stat(pattern)
   if stat and stat.type == "file" then
     found(pattern, stat)
@@ -196,22 +216,22 @@ local function common(roots)
   return root
 end
 
-local function list_items(patterns)
+local function list_items(patterns, dir)
   local roots, files, seen = {}, {}, {}
   for _, pattern in ipairs(patterns) do
-    local root, count = collect(pattern, function(path, info)
-      if not seen[path] then files[#files + 1] = { file = path, bytes = info.size } end
+    local root, count = collect(pattern, function(path, info, name)
+      if not seen[path] then files[#files + 1] = { file = path, bytes = info.size, path = name } end
       seen[path] = true
-    end)
+    end, dir)
     roots[#roots + 1] = root
     if count == 0 then
       raise(("%s: no file matches; in %s/ %s"):format(pattern, root == "" and "." or root,
         inventory(root)), "not_found")
     end
   end
-  local root = common(roots)
+  local root = common(roots) or ""
   local skip = root == "" and 0 or root == "/" and 1 or #root + 1
-  for _, item in ipairs(files) do item.path = item.file:sub(skip + 1) end
+  for _, item in ipairs(files) do item.path = item.path or item.file:sub(skip + 1) end
   table.sort(files, function(a, b) return a.path < b.path end)
   return files
 end
@@ -225,7 +245,7 @@ function M.list(ctx, emit)
   local patterns = ctx.options.files
   if type(patterns) == "string" then patterns = { patterns } end
   if #patterns == 0 then return nil, "read: no files are named", "misuse" end
-  local fine, result = pcall(list_items, patterns)
+  local fine, result = pcall(list_items, patterns, ctx.dir)
   if not fine then
     if type(result) ~= "table" then error(result, 0) end
     return nil, result.message, result.code
@@ -238,7 +258,7 @@ end
 
 local function is_jsonl(path)
   path = path:lower():gsub("%.gz$", ""):gsub("%.zst$", "")
-  return path:match "%.jsonl$" or path:match "%.ndjson$"
+  return path == "-" or path:match "%.jsonl$" or path:match "%.ndjson$"
 end
 
 local function read_jsonl(item, ctx, emit)
@@ -349,7 +369,7 @@ end
 -- @return boolean: true
 -- @error not_found: the file has gone; cancelled
 function M.each(item, ctx, emit)
-  if ctx.options.type == "auto" and is_jsonl(item.file) then return read_jsonl(item, ctx, emit) end
+  if ctx.options.type == "auto" and is_jsonl(item.path) then return read_jsonl(item, ctx, emit) end
   return read_document(item, ctx, emit)
 end
 
