@@ -3,6 +3,8 @@
 #include "bind/bind.h"
 #include "dedup/dedup.h"
 
+#include <stdio.h>
+
 #define DEDUP_NAME "lathe.dedup"
 
 static struct dedup *check_dedup(lua_State *L) {
@@ -19,35 +21,33 @@ static int dedup_gc(lua_State *L) {
 }
 
 /*** Begins looking for duplicates among records that are added one after the other.
--- d:add(text) adds one (nil: no text); d:add_lines(path, field) one for every line of a JSONL file
-and
--- returns how many; d:finish() ends and returns { records, kept, exact, near, shingles, checked,
--- spilled }; then d:verdict(i) (from 1) gives "keep", or "exact" or "near", the number of the
-record that
--- is kept, and the similarity to it. d:close() removes its files.
+-- d:add(text) adds one (nil: no text); d:add_lines(path, field) one for every line of a JSONL file and
+-- returns how many; d:finish() ends and returns { records, kept, exact, near, clusters, absent, shingles,
+-- candidates, checked, spilled }; then d:verdict(i) (from 1) gives "keep", or "exact" or "near", the
+-- number of the record that is kept, the similarity to it and the cluster's name (nil: alone); d:id(i) is
+-- the record's id. d:banding() gives bands and rows. d:close() removes its files.
+-- Of a cluster the record with the smallest metadata.path and position stays, whatever the order of adding.
 -- @function engine.dedup.new
--- @param options table: optional { near = similarity, 0 for exact ones only (0.8), shingle = words
-(5),
--- buckets, rows (chosen for near: 14 and 8 for 0.8), normalise = compare simplified words for exact
-ones
--- (false), memory = bytes (256 MiB), scratch = folder for what exceeds it ("/tmp"), scope = a
-member of lines such as "metadata.document":
--- only records with the same value are compared }
+-- @param options table: optional { near = similarity, 0 for exact ones only (0.8), ngram = words (5),
+-- bands, rows (chosen for near: 14 and 8 from 0.8 on), verify = compare candidates (true), normalise =
+-- compare simplified words for exact ones (false), memory = bytes (256 MiB), scratch = folder for what
+-- exceeds it ("/tmp"), scope = a member of lines such as "metadata.document": only records with the same
+-- value are compared }
 -- @return dedup: the object
 -- @error misuse, no_memory
--- @example local d = require("engine.dedup").new(); d:add "a b"; d:add "a b"; d:finish();
--- print(d:verdict(2)) --> exact 1 1.0 */
+-- @example local d = require("engine.dedup").new(); d:add "a b"; d:add "a b"; d:finish(); print(d:verdict(2)) --> exact 1 1.0 … */
 static int l_new(lua_State *L) {
-  static const char *const known[] = {"near",   "shingle", "buckets", "rows", "normalise",
-                                      "memory", "scratch", "scope",   NULL};
+  static const char *const known[] = {"near",      "ngram",  "bands",   "rows",  "verify",
+                                      "normalise", "memory", "scratch", "scope", NULL};
   struct dedup_options o;
   struct err err;
   dedup_defaults(&o);
   bind_options(L, 1, known);
   o.near = bind_opt_number(L, 1, "near", o.near);
-  o.shingle = (unsigned)bind_opt_integer(L, 1, "shingle", o.shingle, 1, 32);
-  o.buckets = (unsigned)bind_opt_integer(L, 1, "buckets", 0, 1, 112);
-  o.rows = (unsigned)bind_opt_integer(L, 1, "rows", 0, 1, 112);
+  o.ngram = (unsigned)bind_opt_integer(L, 1, "ngram", o.ngram, 1, 32);
+  o.bands = (unsigned)bind_opt_integer(L, 1, "bands", 0, 1, 254);
+  o.rows = (unsigned)bind_opt_integer(L, 1, "rows", 0, 1, 1024);
+  o.unverified = !bind_opt_boolean(L, 1, "verify", true);
   o.normalise = bind_opt_boolean(L, 1, "normalise", false);
   o.memory = (size_t)bind_opt_integer(L, 1, "memory", (lua_Integer)o.memory, 0, LUA_MAXINTEGER);
   o.scratch = bind_opt_string(L, 1, "scratch", o.scratch);
@@ -86,16 +86,21 @@ static int dedup_finish_(lua_State *L) {
   const struct {
     const char *name;
     uint64_t value;
-  } facts[] = {{"records", f.records},       {"kept", f.kept},
-               {"exact", f.exact},           {"near", f.near},
-               {"checked", f.checked},       {"shingles", f.shingles},
-               {"candidates", f.candidates}, {"spilled", f.spilled}};
-  lua_createtable(L, 0, 8);
+  } facts[] = {{"records", f.records}, {"kept", f.kept},         {"exact", f.exact},
+               {"near", f.near},       {"clusters", f.clusters}, {"absent", f.absent},
+               {"checked", f.checked}, {"shingles", f.shingles}, {"candidates", f.candidates},
+               {"spilled", f.spilled}};
+  lua_createtable(L, 0, 10);
   for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
     lua_pushinteger(L, (lua_Integer)facts[i].value);
     lua_setfield(L, -2, facts[i].name);
   }
   return 1;
+}
+
+static const char *hex16(uint64_t v, char *out) {
+  snprintf(out, 17, "%016llx", (unsigned long long)v);
+  return out;
 }
 
 static int dedup_verdict_(lua_State *L) {
@@ -107,8 +112,32 @@ static int dedup_verdict_(lua_State *L) {
   struct dedup_verdict v = dedup_verdict(d, (uint64_t)i - 1);
   lua_pushstring(L, kinds[v.kind]);
   lua_pushinteger(L, (lua_Integer)v.of + 1);
-  lua_pushnumber(L, v.similarity);
-  return 3;
+  if (v.similarity > 0.0)
+    lua_pushnumber(L, v.similarity);
+  else
+    lua_pushnil(L); /* not compared */
+  if (v.cluster)
+    lua_pushfstring(L, "%s", hex16(v.cluster, (char[17]){0}));
+  else
+    lua_pushnil(L);
+  return 4;
+}
+
+static int dedup_id_(lua_State *L) {
+  struct dedup *d = check_dedup(L);
+  lua_Integer i = luaL_checkinteger(L, 2);
+  if (!dedup_finished(d)) return luaL_error(L, "dedup: ids are there after finish()");
+  luaL_argcheck(L, i >= 1 && (lua_Unsigned)i <= dedup_count(d), 2, "no such record");
+  lua_pushstring(L, dedup_id(d, (uint64_t)i - 1));
+  return 1;
+}
+
+static int dedup_banding_(lua_State *L) {
+  unsigned bands, rows;
+  dedup_banding(check_dedup(L), &bands, &rows);
+  lua_pushinteger(L, (lua_Integer)bands);
+  lua_pushinteger(L, (lua_Integer)rows);
+  return 2;
 }
 
 static int dedup_len(lua_State *L) {
@@ -129,6 +158,7 @@ int luaopen_engine_dedup(lua_State *L);
 int luaopen_engine_dedup(lua_State *L) {
   static const luaL_Reg methods[] = {{"add", dedup_add_},       {"add_lines", dedup_add_lines_},
                                      {"finish", dedup_finish_}, {"verdict", dedup_verdict_},
+                                     {"id", dedup_id_},         {"banding", dedup_banding_},
                                      {"close", dedup_gc},       {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", dedup_gc},
                                   {"__close", dedup_gc},

@@ -1,31 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /* Deduplication; see dedup.h.
  *
- *   batch of texts ── pool ──► per record: exact key · set of shingles · 112 minima
- *        (in order)             │             │              └─ 14 band keys ─► sorter
- *                               └─► sorter    └─► sets (memory, then a file that is mapped)
+ *   batch of texts ── pool ──► per record: exact key · set of shingles · minima · place
+ *        (in order)             │             │            │             └─► places (spill)
+ *                               └─► sorter    └─► sets     └─ band keys ─► sorter
  *
- *   sorter, in order of (band, key, id):    (0, exact key, 3) (0, exact key, 9) …   union 3 9
- *                                           (1, band key, 4) (1, band key, 7) …     check 4 7,
- * union
+ *   sorter:   (0, exact key, order, 3) (0, exact key, order, 9) …        join 3 9
+ *             (1, band key, order, 7)  (1, band key, order, 4)  …        check 7 4, join
  *
- * An entry's key is 128 bits: the band's number (0: exact) in the top byte, then hash bits. Exact
- * groups come first, so later copies of a text need no checking.
+ * An entry is 24 bytes: the band's number (0: exact) and 88 bits of its key, then 64 bits of a hash
+ * of the record's line, by which members of a group are in order whatever the order of adding, then
+ * the record's number. Exact groups come first, so further copies of a text need no checking.
  *
- * In a group every member is compared with the group's representatives, at most REPRESENTATIVES of
- * them; a member that is similar to none becomes one. So a group of n (boilerplate in a million
- * pages) costs O(n), not O(n²).
+ * In a group every member is compared with those before it that are not yet in its cluster, at most
+ * MEMBERS of them. So a group of n (boilerplate in a million pages) costs O(n), not O(n²), and below
+ * MEMBERS every candidate pair is looked at.
  *
  * Sets are cut to the SET_MAX smallest hashes: exact Jaccard for texts of up to that many different
- * shingles, for longer ones an estimate with a standard deviation below 0.7 %.
+ * shingles (some 400 kB of text), for longer ones an estimate with a standard deviation below 0.2 %.
  */
 #include "dedup/dedup.h"
 #include "base/cancel.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/rng.h"
 #include "dedup/minhash.h"
 #include "dedup/shingle.h"
 #include "dedup/sorter.h"
+#include "dedup/spill.h"
 #include "file/file.h"
 #include "json/json.h"
 
@@ -33,11 +35,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BATCH_RECORDS   1024
-#define BATCH_BYTES     ((size_t)8 << 20)
-#define REPRESENTATIVES 32
-#define SET_MAX         4096
-#define POLL            4096
+#define BATCH_RECORDS 1024
+#define BATCH_BYTES   ((size_t)8 << 20)
+#define TAPE_MAX      ((size_t)1 << 20) /* what a task keeps for the next line */
+#define MEMBERS       128
+#define SET_MAX       65536
+#define POLL          4096
+#define RECORDS_MAX   (UINT64_C(1) << 31)
+#define FLAG          UINT32_C(0x80000000)
+#define PLACE_NUMBERS 3 /* span, chunk, line */
 
 struct item { /* a record of the batch */
   size_t at, n;
@@ -45,67 +51,93 @@ struct item { /* a record of the batch */
   uint64_t line; /* its number, for messages */
 };
 struct work { /* what a task makes of it */
-  uint64_t exact[2], scope;
+  uint64_t exact[2], scope, order;
   struct shingles set;
-  uint32_t least[MINHASH_COUNT];
+  uint32_t *least;
+  struct buf place, scratch;
+  struct json *tape;
   bool absent;
   int rc;
   struct err err;
 };
+struct head {          /* of record i; one more behind the last */
+  uint64_t set, place; /* where they begin */
+  uint64_t exact;
+};
+/* Clusters as a forest. Of a root FLAG says that it has members, of others that they are exact
+ * copies of a member of their cluster. `best` of a root is the record that stays. */
 struct record {
-  uint32_t parent;
-  float similarity;
-  uint32_t exact_of; /* the earliest record with the same key; itself when none */
+  uint32_t parent, best;
 };
 
 struct dedup {
   struct dedup_options o;
-  char *scope, *prefix; /* o.scope is scope: the caller's string may go */
+  char *scope; /* o.scope: the caller's string may go */
   struct minhash minhash;
   struct shingle_table *table;
   struct sorter *sorter;
+  struct spill *sets, *heads, *places;
   struct buf text; /* of the batch */
   struct item items[BATCH_RECORDS];
   struct work work[BATCH_RECORDS];
+  uint32_t *least; /* of all work */
   size_t batch;
   const char *path, *field; /* of the lines in the batch */
   struct record *records;
   uint64_t n, cap;
-  /* sets: record i's is at [sets_at[i], sets_at[i + 1]) of the words in memory or in the file */
-  uint64_t *sets_at, sets_n;
-  struct buf sets; /* in memory, or the part not yet written */
-  struct file_replace *sets_file;
-  struct file_map sets_map;
-  char *sets_path;
   bool finished, ready;
   struct dedup_facts facts;
 };
 
 void dedup_defaults(struct dedup_options *o) {
   *o = (struct dedup_options){
-      .near = 0.8, .shingle = 5, .memory = (size_t)256 << 20, .scratch = "/tmp"};
+      .near = 0.8, .ngram = 5, .memory = (size_t)256 << 20, .scratch = "/tmp"};
 }
 
 static int check_options(struct dedup_options *o, struct err *err) {
   if (!(o->near >= 0.0 && o->near <= 1.0))
     return err_set(err, ERR_MISUSE, "near: a similarity from 0 (exact only) to 1 expected");
-  if (o->shingle < 1 || o->shingle > SHINGLE_WORDS_MAX)
-    return err_set(err, ERR_MISUSE, "shingle: 1 to %d words expected", SHINGLE_WORDS_MAX);
-  if (o->near > 0.0 && (!o->rows || !o->buckets)) minhash_bands(o->near, &o->buckets, &o->rows);
-  if (o->near > 0.0 && (o->buckets > MINHASH_COUNT || o->rows > MINHASH_COUNT / o->buckets))
-    return err_set(err, ERR_MISUSE, "buckets × rows: at most %d", MINHASH_COUNT);
-  if (o->near == 0.0) o->buckets = o->rows = 0;
+  if (o->ngram < 1 || o->ngram > SHINGLE_WORDS_MAX)
+    return err_set(err, ERR_MISUSE, "ngram: 1 to %d words expected", SHINGLE_WORDS_MAX);
+  if (!o->rows != !o->bands)
+    return err_set(err, ERR_MISUSE, "bands and rows: give both or neither");
+  if (o->near > 0.0 && !o->rows) minhash_bands(o->near, &o->bands, &o->rows);
+  if (o->near > 0.0 && (o->bands > MINHASH_MAX || o->rows > MINHASH_MAX / o->bands))
+    return err_set(err, ERR_MISUSE, "bands × rows: at most %d", MINHASH_MAX);
+  if (o->near > 0.0 && o->bands > 254) return err_set(err, ERR_MISUSE, "bands: at most 254");
+  if (o->near == 0.0) o->bands = o->rows = 0;
   return 0;
 }
 
-static int make_paths(struct dedup *d, struct err *err) {
-  const char *scratch = d->o.scratch ? d->o.scratch : "/tmp";
-  size_t n = strlen(scratch) + 80;
-  d->prefix = mem_alloc(n);
-  d->sets_path = mem_alloc(n);
-  if (!d->prefix || !d->sets_path) return err_nomem(err, n, "deduplication");
-  snprintf(d->prefix, n, "%s/dedup-%ld-%p", scratch, (long)getpid(), (void *)d);
-  snprintf(d->sets_path, n, "%s.sets", d->prefix);
+static int make_store(struct spill **out, const struct dedup *d, const char *name, size_t memory,
+                      struct err *err) {
+  char path[4300];
+  snprintf(path, sizeof path, "%s/dedup-%ld-%p.%s", d->o.scratch, (long)getpid(), (const void *)d,
+           name);
+  return spill_new(out, path, memory, err);
+}
+
+static int make_stores(struct dedup *d, struct err *err) {
+  char prefix[4300];
+  size_t memory = d->o.memory;
+  if (!d->o.scratch) d->o.scratch = "/tmp";
+  if (strlen(d->o.scratch) > 4000) return err_set(err, ERR_LIMIT, "scratch: too long a path");
+  snprintf(prefix, sizeof prefix, "%s/dedup-%ld-%p", d->o.scratch, (long)getpid(), (void *)d);
+  int rc = sorter_new(&d->sorter, prefix, memory / 2, err);
+  if (!rc) rc = make_store(&d->sets, d, "sets", memory / 4, err);
+  if (!rc) rc = make_store(&d->places, d, "places", memory / 8, err);
+  if (!rc) rc = make_store(&d->heads, d, "heads", memory / 8, err);
+  return rc;
+}
+
+static int make_work(struct dedup *d, struct err *err) {
+  size_t count =
+      (d->minhash.count + MINHASH_STEP - 1) / MINHASH_STEP * MINHASH_STEP * BATCH_RECORDS;
+  if (d->o.near == 0.0) return 0;
+  d->least = mem_array(count, sizeof *d->least);
+  if (!d->least) return err_nomem(err, count * sizeof *d->least, "deduplication");
+  for (size_t i = 0; i < BATCH_RECORDS; i++)
+    d->work[i].least = d->least + count / BATCH_RECORDS * i;
   return 0;
 }
 
@@ -117,10 +149,11 @@ int dedup_new(struct dedup **out, const struct dedup_options *o, struct err *err
   int rc = check_options(&d->o, err);
   if (!rc && o->scope && !(d->o.scope = d->scope = mem_strdup(o->scope)))
     rc = err_nomem(err, strlen(o->scope), "deduplication");
-  if (!rc) rc = make_paths(d, err);
-  if (!rc) rc = sorter_new(&d->sorter, d->prefix, d->o.memory / 2, err);
+  if (!rc) rc = make_stores(d, err);
+  d->o.scratch = NULL; /* the caller's */
   if (!rc && (d->o.near > 0.0 || d->o.normalise)) rc = shingle_table_new(&d->table, err);
-  minhash_init(&d->minhash);
+  if (!rc) minhash_init(&d->minhash, d->o.bands * d->o.rows);
+  if (!rc) rc = make_work(d, err);
   if (rc)
     dedup_free(d);
   else
@@ -128,24 +161,32 @@ int dedup_new(struct dedup **out, const struct dedup_options *o, struct err *err
   return rc;
 }
 
+static void clear_work(struct work *w) {
+  shingles_clear(&w->set);
+  buf_clear(&w->place);
+  buf_clear(&w->scratch);
+  json_free(w->tape);
+  w->tape = NULL;
+}
+
 void dedup_free(struct dedup *d) {
   if (!d) return;
-  for (size_t i = 0; i < BATCH_RECORDS; i++) shingles_clear(&d->work[i].set);
+  for (size_t i = 0; i < BATCH_RECORDS; i++) clear_work(&d->work[i]);
   shingle_table_free(d->table);
   sorter_free(d->sorter);
+  spill_free(d->sets);
+  spill_free(d->heads);
+  spill_free(d->places);
   buf_clear(&d->text);
-  buf_clear(&d->sets);
-  if (d->sets_file) {
-    file_replace_close(d->sets_file);
-    file_map_close(&d->sets_map);
-    file_unlink(d->sets_path, NULL);
-  }
+  mem_free(d->least);
   mem_free(d->records);
-  mem_free(d->sets_at);
   mem_free(d->scope);
-  mem_free(d->prefix);
-  mem_free(d->sets_path);
   mem_free(d);
+}
+
+void dedup_banding(const struct dedup *d, unsigned *bands, unsigned *rows) {
+  *bands = d->o.bands;
+  *rows = d->o.rows;
 }
 
 bool dedup_finished(const struct dedup *d) {
@@ -162,36 +203,75 @@ static void text_work(const struct dedup *d, struct work *w, const char *s, size
   if (!d->o.normalise || !shingle_digest(d->table, s, n, w->exact))
     hash_xxh3_128(s, n, 0, w->exact);
   if (d->o.near == 0.0) return;
-  w->rc = shingle_text(d->table, s, n, d->o.shingle, &w->set, &w->err);
+  w->rc = shingle_text(d->table, s, n, d->o.ngram, &w->set, &w->err);
   if (!w->rc) w->rc = shingles_unique(&w->set, &w->err);
   if (!w->rc && w->set.n) minhash_least(&d->minhash, w->set.v, w->set.n, w->least);
 }
 
-/* A hash of the member that `path` ("a.b") leads to; 0 when there is none. */
-static uint64_t scope_of(const struct json *j, const char *path) {
-  json_id v = JSON_ROOT;
+/* The member that `path` ("a.b") leads to. */
+static json_id member(const struct json *j, json_id v, const char *path) {
   while (v != JSON_NONE && *path) {
     size_t n = strcspn(path, ".");
     v = json_getn(j, v, path, n);
     path += n + (path[n] == '.');
   }
+  return v;
+}
+
+/* A hash of the member's value; 0 when there is none. */
+static uint64_t scope_of(const struct json *j, const char *path) {
   size_t n = 0;
+  json_id v = member(j, JSON_ROOT, path);
   const char *raw = v == JSON_NONE ? NULL : json_raw(j, v, &n);
-  return raw ? hash_xxh3(raw, n, 1) : 0;
+  return raw ? hash_xxh3(raw, n, 1) | 1 : 0;
+}
+
+static void put_number(struct buf *b, uint64_t v) {
+  for (int shift = 56; shift >= 0; shift -= 8) buf_addc(b, (char)(v >> shift));
+}
+
+static void put_integer(struct buf *b, const struct json *j, json_id v) {
+  int64_t n = 0;
+  put_number(b, json_int(j, v, &n) && n > 0 ? (uint64_t)n : 0);
+}
+
+/* A string, or any other value as written; zero bytes, which end it, become U+0001. */
+static void put_name(struct work *w, const struct json *j, json_id v) {
+  size_t n = 0;
+  const char *s = NULL;
+  if (json_kind(j, v) == JSON_STRING)
+    s = json_string(j, v, &w->scratch, &n);
+  else if (json_kind(j, v) != JSON_NULL)
+    s = json_raw(j, v, &n);
+  for (size_t i = 0; i < n; i++) buf_addc(&w->place, s[i] ? s[i] : '\1');
+  buf_addc(&w->place, 0);
+}
+
+/* The record's place as bytes that memcmp puts in order. */
+static void place_of(struct work *w, const struct json *j) {
+  json_id metadata = json_get(j, JSON_ROOT, "metadata");
+  json_id span = json_get(j, metadata, "span");
+  if (json_kind(j, span) != JSON_ARRAY) span = json_get(j, metadata, "origin_span");
+  put_name(w, j, json_get(j, metadata, "path"));
+  put_integer(&w->place, j, json_kind(j, span) == JSON_ARRAY ? json_at(j, span, 0) : JSON_NONE);
+  put_integer(&w->place, j, json_get(j, metadata, "chunk"));
+  put_integer(&w->place, j, json_get(j, metadata, "line"));
+  put_name(w, j, json_get(j, JSON_ROOT, "id"));
+  put_number(&w->place, w->order);
 }
 
 static void line_work(const struct dedup *d, struct work *w, const struct item *item) {
-  struct json *j = NULL;
-  struct buf scratch;
   size_t n = 0;
-  buf_init(&scratch);
-  w->rc = json_parse(&j, d->text.data + item->at, item->n, NULL, &w->err);
+  w->order = hash_xxh3(d->text.data + item->at, item->n, 2);
+  w->rc = json_parse_again(&w->tape, d->text.data + item->at, item->n, NULL, &w->err);
+  const struct json *j = w->tape;
   if (!w->rc && json_kind(j, JSON_ROOT) != JSON_OBJECT)
     w->rc = err_set(&w->err, ERR_FORMAT, "a JSON object expected");
   if (!w->rc) {
-    json_id v = json_get(j, JSON_ROOT, d->field);
+    place_of(w, j);
+    json_id v = member(j, JSON_ROOT, d->field);
     enum json_kind kind = json_kind(j, v);
-    const char *s = kind == JSON_STRING ? json_string(j, v, &scratch, &n)
+    const char *s = kind == JSON_STRING ? json_string(j, v, &w->scratch, &n)
                     : kind == JSON_NULL ? NULL
                                         : json_raw(j, v, &n);
     w->absent = kind == JSON_NULL;
@@ -200,8 +280,10 @@ static void line_work(const struct dedup *d, struct work *w, const struct item *
     if (!w->rc && s) text_work(d, w, s, n);
   }
   if (w->rc) err_prefix(&w->err, "%s:%llu", d->path, (unsigned long long)item->line);
-  json_free(j);
-  buf_clear(&scratch);
+  if (w->tape && (w->rc || json_memory(w->tape) > TAPE_MAX)) {
+    json_free(w->tape);
+    w->tape = NULL;
+  }
 }
 
 static void task(void *arg, size_t i) {
@@ -212,65 +294,70 @@ static void task(void *arg, size_t i) {
   w->rc = 0;
   w->absent = item->absent;
   w->scope = 0;
-  if (item->is_line)
+  buf_reset(&w->place);
+  if (item->is_line) {
     line_work(d, w, item);
-  else if (!item->absent)
-    text_work(d, w, d->text.data + item->at, item->n);
-}
-
-/* The sets in memory go to the file. */
-static int write_sets(struct dedup *d, struct err *err) {
-  int rc = 0;
-  if (!d->sets_file) rc = file_replace_open(&d->sets_file, d->sets_path, FILE_NO_SYNC, err);
-  if (!rc) rc = file_replace_write(d->sets_file, d->sets.data, d->sets.len, err);
-  buf_reset(&d->sets);
-  return rc;
-}
-
-static int keep_set(struct dedup *d, const struct shingles *set, struct err *err) {
-  size_t n = set->n < SET_MAX ? set->n : SET_MAX;
-  if (n) buf_add(&d->sets, set->v, n * sizeof *set->v);
-  d->sets_n += n;
-  d->facts.shingles += set->n;
-  int rc = buf_check(&d->sets, "sets of shingles", err);
-  size_t most = d->o.memory / 4 > ((size_t)1 << 20) ? d->o.memory / 4 : (size_t)1 << 20;
-  return !rc && d->sets.len > most ? write_sets(d, err) : rc;
+  } else {
+    w->order = rng_mix(d->n + i);
+    buf_addc(&w->place, 0);
+    for (int k = 1; k < PLACE_NUMBERS; k++) put_number(&w->place, 0);
+    put_number(&w->place, d->n + i);
+    buf_addc(&w->place, 0);
+    put_number(&w->place, 0);
+    if (!item->absent) text_work(d, w, d->text.data + item->at, item->n);
+  }
+  if (!w->rc) w->rc = buf_check(&w->place, "a record's place", &w->err);
+  if (!w->rc) w->rc = buf_check(&w->scratch, "a record's text", &w->err);
 }
 
 static int grow_records(struct dedup *d, struct err *err) {
   if (d->n < d->cap) return 0;
-  uint64_t cap = d->cap ? d->cap * 2 : BATCH_RECORDS;
-  if (cap > UINT32_MAX) return err_set(err, ERR_LIMIT, "more than 2^31 records");
+  uint64_t cap = d->cap ? d->cap + d->cap / 2 : BATCH_RECORDS;
+  if (d->n >= RECORDS_MAX - 1) return err_set(err, ERR_LIMIT, "more than 2^31 records");
   struct record *records = mem_rearray(d->records, (size_t)cap, sizeof *records);
   if (!records) return err_nomem(err, cap * sizeof *records, "deduplication");
   d->records = records;
-  uint64_t *sets_at = mem_rearray(d->sets_at, (size_t)cap + 1, sizeof *sets_at);
-  if (!sets_at) return err_nomem(err, cap * sizeof *sets_at, "deduplication");
-  if (!d->cap) sets_at[0] = 0;
-  d->sets_at = sets_at;
   d->cap = cap;
   return 0;
 }
 
-static struct entry band_entry(const struct dedup *d, const struct work *w, unsigned band) {
-  uint64_t key[2];
-  hash_xxh3_128(w->least + (size_t)band * d->o.rows, d->o.rows * sizeof *w->least, band, key);
-  return (struct entry){(uint64_t)(band + 1) << 56 | key[0] >> 8, key[1] ^ w->scope, d->n};
+static struct entry entry(const struct dedup *d, const struct work *w, unsigned band,
+                          const uint64_t key[2]) {
+  uint64_t k0 = key[0] ^ w->scope, k1 = key[1] ^ rng_mix(w->scope);
+  return (struct entry){(uint64_t)band << 56 | k0 >> 8, k1 >> 32 << 32 | w->order >> 32,
+                        w->order << 32 | d->n};
+}
+
+static int add_bands(struct dedup *d, const struct work *w, struct err *err) {
+  int rc = 0;
+  for (unsigned b = 0; b < d->o.bands && !rc; b++) {
+    uint64_t key[2];
+    hash_xxh3_128(w->least + (size_t)b * d->o.rows, d->o.rows * sizeof *w->least, b, key);
+    rc = sorter_add(d->sorter, entry(d, w, b + 1, key), err);
+  }
+  return rc;
+}
+
+static int add_head(struct dedup *d, uint64_t exact, struct err *err) {
+  struct head h = {spill_size(d->sets), spill_size(d->places), exact};
+  return spill_add(d->heads, &h, sizeof h, err);
 }
 
 /* Takes over one record's results, in the order of the records. */
 static int take(struct dedup *d, const struct work *w, struct err *err) {
   int rc = grow_records(d, err);
   if (rc) return rc;
-  uint32_t id = (uint32_t)d->n;
-  d->records[id] = (struct record){.parent = id, .exact_of = id};
-  if (!w->absent)
-    rc = sorter_add(d->sorter, (struct entry){w->exact[0] >> 8, w->exact[1] ^ w->scope, id}, err);
-  for (unsigned b = 0; b < d->o.buckets && w->set.n && !w->absent && !rc; b++)
-    rc = sorter_add(d->sorter, band_entry(d, w, b), err);
-  if (!rc) rc = keep_set(d, &w->set, err);
+  size_t n = w->absent ? 0 : w->set.n < SET_MAX ? w->set.n : SET_MAX;
+  d->records[d->n] = (struct record){(uint32_t)d->n, (uint32_t)d->n};
+  rc = add_head(d, w->absent ? 0 : w->exact[0] ^ w->exact[1] ^ w->scope, err);
+  if (!rc && !w->absent) rc = sorter_add(d->sorter, entry(d, w, 0, w->exact), err);
+  if (!rc && n) rc = add_bands(d, w, err);
+  if (!rc && n && !d->o.unverified) rc = spill_add(d->sets, w->set.v, n * sizeof *w->set.v, err);
+  if (!rc) rc = spill_add(d->places, w->place.data, w->place.len, err);
   if (rc) return rc;
-  d->sets_at[++d->n] = d->sets_n;
+  d->facts.shingles += w->absent ? 0 : w->set.n;
+  d->facts.absent += w->absent;
+  d->n++;
   return 0;
 }
 
@@ -288,9 +375,10 @@ static int run_batch(struct dedup *d, struct err *err) {
       rc = take(d, w, err);
   }
   size_t biggest = BATCH_BYTES / 16;
-  for (size_t i = 0; i < n;
-       i++) /* the sets' memory is used again, unless a huge text needed much */
+  for (size_t i = 0; i < n; i++) { /* memory is used again, unless a huge text needed much */
     if (d->work[i].set.cap * sizeof(uint32_t) > biggest) shingles_clear(&d->work[i].set);
+    if (d->work[i].scratch.cap > biggest) buf_clear(&d->work[i].scratch);
+  }
   d->batch = 0;
   buf_reset(&d->text);
   return rc;
@@ -338,10 +426,13 @@ int dedup_add_lines(struct dedup *d, const char *path, const char *field, uint64
 
 /* ---- clusters ---- */
 
-static uint32_t root(struct dedup *d, uint32_t i) {
-  while (d->records[i].parent != i) {
-    d->records[i].parent = d->records[d->records[i].parent].parent;
-    i = d->records[i].parent;
+static uint32_t root(const struct dedup *d, uint32_t i) {
+  struct record *r = d->records;
+  uint32_t up;
+  while ((up = r[i].parent & ~FLAG) != i) { /* every second node is hung one higher */
+    uint32_t above = r[up].parent & ~FLAG;
+    r[i].parent = (r[i].parent & FLAG) | above;
+    i = above;
   }
   return i;
 }
@@ -349,16 +440,28 @@ static uint32_t root(struct dedup *d, uint32_t i) {
 /* The earlier root becomes the root of both. */
 static void join(struct dedup *d, uint32_t i, uint32_t j) {
   uint32_t a = root(d, i), b = root(d, j);
-  if (a < b)
-    d->records[b].parent = a;
-  else
-    d->records[a].parent = b;
+  if (a == b) return;
+  uint32_t top = a < b ? a : b, below = a < b ? b : a;
+  d->records[below].parent = top; /* a root is no copy: its flag goes */
+  d->records[top].parent = top | FLAG;
+}
+
+static struct head head_of(const struct dedup *d, uint32_t i) {
+  struct head h;
+  memcpy(&h, spill_at(d->heads, i * (uint64_t)sizeof h), sizeof h);
+  return h;
 }
 
 static const uint32_t *set_of(const struct dedup *d, uint32_t i, size_t *n) {
-  const char *all = d->sets_map.data ? d->sets_map.data : d->sets.data;
-  *n = (size_t)(d->sets_at[i + 1] - d->sets_at[i]);
-  return (const uint32_t *)(const void *)all + d->sets_at[i];
+  uint64_t from = head_of(d, i).set;
+  *n = (size_t)(head_of(d, i + 1).set - from) / sizeof(uint32_t);
+  return spill_at(d->sets, from);
+}
+
+static const char *place(const struct dedup *d, uint32_t i, size_t *n) {
+  uint64_t from = head_of(d, i).place;
+  *n = (size_t)(head_of(d, i + 1).place - from);
+  return spill_at(d->places, from);
 }
 
 static double similarity(const struct dedup *d, uint32_t i, uint32_t j) {
@@ -369,33 +472,41 @@ static double similarity(const struct dedup *d, uint32_t i, uint32_t j) {
 
 struct group { /* members of equal keys, so far */
   uint64_t a, b;
-  uint32_t first; /* exact groups */
-  uint32_t representative[REPRESENTATIVES];
+  uint32_t member[MEMBERS]; /* that are to be compared with */
   unsigned n;
 };
 
+/* The first of a group of copies is their root, the others are marked as copies. */
 static void exact_member(struct dedup *d, struct group *g, uint32_t id) {
-  if (!g->n) g->first = id, g->n = 1;
-  if (id == g->first) return;
-  d->records[id].exact_of = g->first;
-  join(d, g->first, id);
+  if (!g->n++) {
+    g->member[0] = id;
+    return;
+  }
+  d->records[id].parent = g->member[0] | FLAG;
+  d->records[g->member[0]].parent = g->member[0] | FLAG;
+  g->n = 1;
+}
+
+static bool is_copy(const struct dedup *d, uint32_t id) {
+  uint32_t parent = d->records[id].parent;
+  return (parent & FLAG) && (parent & ~FLAG) != id;
 }
 
 static void near_member(struct dedup *d, struct group *g, uint32_t id) {
-  if (d->records[id].exact_of != id) return;
-  bool similar = false;
-  for (unsigned k = 0; k < g->n && !similar; k++) {
-    uint32_t other = g->representative[k];
-    if (root(d, other) == root(d, id)) {
-      similar = true;
-    } else {
-      d->facts.checked++;
-      similar = similarity(d, other, id) >= d->o.near;
-      if (similar) join(d, other, id);
-    }
-  }
+  if (is_copy(d, id)) return;
   d->facts.candidates += g->n > 0;
-  if (!similar && g->n < REPRESENTATIVES) g->representative[g->n++] = id;
+  if (d->o.unverified) {
+    if (g->n) join(d, g->member[0], id);
+    g->member[0] = id;
+    g->n = 1;
+    return;
+  }
+  for (unsigned k = 0; k < g->n; k++) {
+    if (root(d, g->member[k]) == root(d, id)) continue;
+    d->facts.checked++;
+    if (similarity(d, g->member[k], id) >= d->o.near) join(d, g->member[k], id);
+  }
+  if (g->n < MEMBERS) g->member[g->n++] = id;
 }
 
 static int clusters(struct dedup *d, struct err *err) {
@@ -403,7 +514,7 @@ static int clusters(struct dedup *d, struct err *err) {
   struct entry e;
   int got = 0, rc = 0;
   for (uint64_t i = 1; !rc && (got = sorter_next(d->sorter, &e, err)) == 1; i++) {
-    if (!g.n || e.a != g.a || e.b != g.b) g = (struct group){.a = e.a, .b = e.b};
+    if (e.a != g.a || e.b >> 32 != g.b) g = (struct group){.a = e.a, .b = e.b >> 32};
     if (e.a >> 56)
       near_member(d, &g, (uint32_t)e.id);
     else
@@ -413,40 +524,71 @@ static int clusters(struct dedup *d, struct err *err) {
   return got < 0 ? (err ? err->code : ERR_IO) : rc;
 }
 
-static void count(struct dedup *d) {
+static bool before(const struct dedup *d, uint32_t i, uint32_t j) {
+  size_t n, m;
+  const char *a = place(d, i, &n), *b = place(d, j, &m);
+  int order = memcmp(a, b, n < m ? n : m);
+  return order ? order < 0 : n != m ? n < m : i < j;
+}
+
+static enum dedup_kind kind_of(const struct dedup *d, uint32_t i, uint32_t kept) {
+  if (i == kept) return DEDUP_KEEP;
+  return head_of(d, i).exact == head_of(d, kept).exact ? DEDUP_EXACT : DEDUP_NEAR;
+}
+
+/* Who stays of each cluster, and how many. */
+static int settle(struct dedup *d, struct err *err) {
+  struct record *r = d->records;
   for (uint32_t i = 0; i < d->n; i++) {
-    struct record *r = &d->records[i];
-    uint32_t of = root(d, i);
-    r->parent = of;
-    r->similarity = of == i || r->exact_of == of ? 1.0f : (float)similarity(d, of, r->exact_of);
-    d->facts.kept += of == i;
-    d->facts.exact += of != i && r->exact_of != i;
-    d->facts.near += of != i && r->exact_of == i;
+    uint32_t top = root(d, i);
+    if (i != top && before(d, i, r[top].best)) r[top].best = i;
+    if (i % POLL == 0 && cancel_check(err)) return ERR_CANCELLED;
+  }
+  for (uint32_t i = 0; i < d->n; i++) {
+    enum dedup_kind kind = kind_of(d, i, r[root(d, i)].best);
+    d->facts.kept += kind == DEDUP_KEEP;
+    d->facts.exact += kind == DEDUP_EXACT;
+    d->facts.near += kind == DEDUP_NEAR;
+    d->facts.clusters += r[i].parent == (i | FLAG);
   }
   d->facts.records = d->n;
-  d->facts.spilled = sorter_runs(d->sorter) + (d->sets_map.data ? 1 : 0);
+  d->facts.spilled = sorter_runs(d->sorter) + spill_on_disk(d->sets) + spill_on_disk(d->places) +
+                     spill_on_disk(d->heads);
+  return 0;
 }
 
 int dedup_finish(struct dedup *d, struct dedup_facts *facts, struct err *err) {
   if (d->finished) return err_set(err, ERR_MISUSE, "dedup: finished already");
   int rc = run_batch(d, err);
   d->finished = true;
-  if (!rc && d->sets_file) {
-    rc = write_sets(d, err);
-    if (!rc) rc = file_replace_commit(d->sets_file, err);
-    if (!rc) rc = file_map_open(&d->sets_map, d->sets_path, err);
-  }
+  for (size_t i = 0; i < BATCH_RECORDS; i++) clear_work(&d->work[i]);
+  if (!rc) rc = add_head(d, 0, err);
+  if (!rc) rc = spill_seal(d->heads, err);
+  if (!rc) rc = spill_seal(d->sets, err);
+  if (!rc) rc = spill_seal(d->places, err);
   if (!rc) rc = sorter_sort(d->sorter, err);
   if (!rc) rc = clusters(d, err);
+  if (!rc) rc = settle(d, err);
   if (rc) return rc;
-  count(d);
   d->ready = true;
   if (facts) *facts = d->facts;
   return 0;
 }
 
 struct dedup_verdict dedup_verdict(const struct dedup *d, uint64_t i) {
-  const struct record *r = &d->records[i];
-  enum dedup_kind kind = r->parent == i ? DEDUP_KEEP : r->exact_of != i ? DEDUP_EXACT : DEDUP_NEAR;
-  return (struct dedup_verdict){kind, r->parent, (double)r->similarity};
+  uint32_t id = (uint32_t)i, top = root(d, id), kept = d->records[top].best;
+  struct dedup_verdict v = {kind_of(d, id, kept), kept, 1.0, 0};
+  if (v.kind == DEDUP_NEAR) v.similarity = d->o.unverified ? 0.0 : similarity(d, id, kept);
+  if (d->records[top].parent & FLAG) {
+    size_t n;
+    const char *s = place(d, kept, &n);
+    v.cluster = hash_xxh3(s, n, 3);
+  }
+  return v;
+}
+
+const char *dedup_id(const struct dedup *d, uint64_t i) {
+  size_t n;
+  const char *s = place(d, (uint32_t)i, &n);
+  return s + strlen(s) + 1 + 8 * PLACE_NUMBERS;
 }

@@ -109,14 +109,25 @@ struct words {
   size_t n, at;
 };
 
+/* What may stand between a number's digits, once: . , and their kin of other scripts. */
+static bool is_decimal(uint32_t c) {
+  return c == '.' || c == ',' || c == 0x060c || c == 0x066b || (c >= 0x2396 && c <= 0x2398);
+}
+
+static bool is_digit(const struct words *w, size_t at) {
+  size_t used;
+  if (at >= w->n) return false;
+  uint32_t c = character(w->s + at, w->n - at, &used);
+  return c < BMP && w->t->becomes[c] == '0';
+}
+
 /* A number has begun at w->at - 1: passes over the rest of it, decimals included. */
 static void skip_number(struct words *w) {
   bool point = false;
   for (size_t used; w->at < w->n; w->at += used) {
     uint32_t c = character(w->s + w->at, w->n - w->at, &used);
     if (c < BMP && w->t->becomes[c] == '0') continue;
-    bool digit_next = w->at + 1 < w->n && w->s[w->at + 1] >= '0' && w->s[w->at + 1] <= '9';
-    if (c != '.' || point || !digit_next) break;
+    if (point || !is_decimal(c) || !is_digit(w, w->at + used)) break;
     point = true;
   }
 }

@@ -98,13 +98,44 @@ static bool less(const struct entry *x, const struct entry *y) {
   return x->id < y->id;
 }
 
-/* Entries with equal a, in order of (b, id): nearly always one entry, or one b in order of id. */
-static void order_equals(struct entry *v, size_t n) {
+static void sift_down(struct entry *v, size_t at, size_t n) {
+  struct entry x = v[at];
+  for (size_t child; (child = 2 * at + 1) < n; at = child) {
+    if (child + 1 < n && less(&v[child], &v[child + 1])) child++;
+    if (!less(&x, &v[child])) break;
+    v[at] = v[child];
+  }
+  v[at] = x;
+}
+
+/* In order of (b, id): heap sort, for a group may be everything there is. */
+static void order_many(struct entry *v, size_t n) {
+  for (size_t i = n / 2; i-- > 0;) sift_down(v, i, n);
+  for (size_t i = n; i-- > 1;) {
+    struct entry x = v[0];
+    v[0] = v[i];
+    v[i] = x;
+    sift_down(v, 0, i);
+  }
+}
+
+static void order_few(struct entry *v, size_t n) {
   for (size_t i = 1; i < n; i++) {
     struct entry x = v[i];
     size_t j = i;
-    for (; j > 0 && v[j - 1].a == x.a && less(&x, &v[j - 1]); j--) v[j] = v[j - 1];
+    for (; j > 0 && less(&x, &v[j - 1]); j--) v[j] = v[j - 1];
     v[j] = x;
+  }
+}
+
+/* Entries with equal a, in order of (b, id): nearly always a few. */
+static void order_equals(struct entry *v, size_t n) {
+  for (size_t from = 0, to; from < n; from = to) {
+    for (to = from + 1; to < n && v[to].a == v[from].a;) to++;
+    if (to - from > 16)
+      order_many(v + from, to - from);
+    else
+      order_few(v + from, to - from);
   }
 }
 

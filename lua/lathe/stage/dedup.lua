@@ -1,29 +1,35 @@
 -- SPDX-License-Identifier: MIT
--- dedup: leaves out records whose text was there before, exactly or nearly.
+-- dedup: leaves out records whose text is there already, exactly or nearly.
 --
--- The earliest record of each cluster is kept, in its place; the others go to the rejected ones as
--- duplicate_exact or duplicate_near, with the id of the record that is kept and the similarity to it.
--- Two passes over the input, in C: keys beyond the memory are spilled to disk.
+-- Of each cluster the record with the smallest (metadata.path, position in the document) stays, in its
+-- place, whatever the order of the shards; the others go to the rejected ones as duplicate_exact or
+-- duplicate_near, with the id of the record that stays and the similarity to it. All of a cluster have
+-- its name in metadata.cluster. Two passes over the input, in C; what exceeds the memory goes to disk.
 
 local dedup = require "engine.dedup"
 local file = require "engine.file"
+local json = require "engine.json"
 
 local M = {
   name = "dedup",
-  version = 1,
+  version = 2,
   kind = "barrier",
-  summary = "Removes exact and near duplicates (MinHash-LSH); the earliest record is kept.",
+  summary = "Removes exact and near duplicates (MinHash-LSH); of a cluster the first by path and position stays.",
   options = {
     near = { type = "number|boolean", default = 0.8, min = 0, max = 1,
       help = "Jaccard similarity from which texts are near duplicates; false: exact ones only" },
-    shingle = { type = "integer", default = 5, min = 1, max = 32, help = "words compared at a time" },
+    ngram = { type = "integer", default = 5, min = 1, max = 32, help = "words compared at a time" },
+    bands = { type = "integer", min = 1, max = 254, help = "of LSH (14 from near = 0.8 on; chosen for near below)" },
+    rows = { type = "integer", min = 1, max = 1024, help = "of each band (8 from near = 0.8 on)" },
+    verify = { type = "boolean", default = true,
+      help = "compare what the bands propose with near; false takes their word (14 × 8: half are found at 0.72)" },
+    mode = { type = "string", default = "drop", choices = { "drop", "mark" },
+      help = "mark: duplicates stay, with metadata.duplicate = { kind, of, similarity }" },
     field = { type = "string", default = "text", help = "the field that is compared" },
     scope = { type = "string",
       help = "a field such as metadata.document: only records with the same value are compared" },
     normalise = { type = "boolean", default = false,
       help = "exact: compare simplified words (case, signs, accents, numbers) instead of bytes" },
-    buckets = { type = "integer", min = 1, max = 112, help = "of LSH (14 for 0.8)" },
-    rows = { type = "integer", min = 1, max = 112, help = "of each bucket (8 for 0.8)" },
   },
   positional = { "near" },
 }
@@ -33,10 +39,32 @@ local function similarity(near)
   return near or 0
 end
 
+function M.check(options)
+  if (options.bands == nil) ~= (options.rows == nil) then
+    return nil, "bands and rows: give both or neither", "misuse"
+  end
+  if options.bands and options.bands * options.rows > 1024 then
+    return nil, ("bands × rows: %d × %d is more than 1024"):format(options.bands, options.rows), "misuse"
+  end
+  return true
+end
+
+--- What the plan says: which pairs are found, and the memory that grows with the records.
+function M.plan(options)
+  local near = similarity(options.near)
+  local memory = "8 bytes a record in memory besides the ceiling; keys, shingles and places go to disk beyond it"
+  if near == 0 then return { "exact duplicates; " .. memory } end
+  local d <close> = assert(dedup.new { near = near, bands = options.bands, rows = options.rows })
+  local bands, rows = d:banding()
+  return { ("%d bands of %d rows on word %d-grams: a pair of similarity %g is found with probability %.3f%s"):format(
+    bands, rows, options.ngram, near, 1 - (1 - near ^ rows) ^ bands,
+    options.verify and ", then compared" or ""), memory }
+end
+
 local function open(ctx, scratch)
   local o = ctx.options
-  return dedup.new { near = similarity(o.near), shingle = o.shingle, buckets = o.buckets, rows = o.rows,
-    normalise = o.normalise, memory = ctx.memory, scratch = scratch, scope = o.scope }
+  return dedup.new { near = similarity(o.near), ngram = o.ngram, bands = o.bands, rows = o.rows,
+    verify = o.verify, normalise = o.normalise, memory = ctx.memory, scratch = scratch, scope = o.scope }
 end
 
 local function add_all(d, input, ctx)
@@ -49,31 +77,29 @@ local function add_all(d, input, ctx)
   return d:finish()
 end
 
--- The ids of the records that others are duplicates of.
-local function originals(d, input)
-  local wanted, ids, i = {}, {}, 0
-  for k = 1, #d do
-    local kind, of = d:verdict(k)
-    if kind ~= "keep" then wanted[of] = true end
-  end
-  if next(wanted) == nil then return ids end
-  for record in input:records() do
-    i = i + 1
-    if wanted[i] then ids[i] = record.id end
-  end
-  return ids
+local function set_metadata(record, name, value)
+  if json.kind(record.metadata) ~= "object" then record.metadata = {} end
+  record.metadata[name] = value
 end
 
 local function pass_on(d, input, ctx, emit)
-  local ids, i = originals(d, input), 0
+  local i, mark = 0, ctx.options.mode == "mark"
   for record in input:records() do
     i = i + 1
-    local kind, of, like = d:verdict(i)
+    local kind, of, like, cluster = d:verdict(i)
+    if cluster then set_metadata(record, "cluster", cluster) end
     if kind == "keep" then
       emit(record)
     else
-      ctx.reject(record, "duplicate_" .. kind, { of = ids[of] or of,
-        similarity = math.floor(like * 10000 + 0.5) / 10000 })
+      local id = d:id(of)
+      local detail = { of = id ~= "" and id or of, similarity = like and math.floor(like * 10000 + 0.5) / 10000 }
+      if mark then
+        detail.kind = kind
+        set_metadata(record, "duplicate", detail)
+        emit(record)
+      else
+        ctx.reject(record, "duplicate_" .. kind, detail)
+      end
     end
   end
   if i == #d then return true end
@@ -98,8 +124,12 @@ function M.all(input, ctx, emit)
   local facts
   facts, message, code = add_all(opened, input, ctx)
   if not facts then return nil, message, code end
-  ctx.log("info", ("%d exact and %d near duplicates of %d records"):format(facts.exact, facts.near,
-    facts.records), facts)
+  ctx.log("info", ("%d exact and %d near duplicates in %d clusters of %d records"):format(facts.exact, facts.near,
+    facts.clusters, facts.records), facts)
+  if facts.absent > 0 then
+    ctx.log("warn", ("%d records have no '%s': they are no duplicates of anything"):format(facts.absent,
+      ctx.options.field), { records = facts.absent })
+  end
   local fine
   fine, message, code = pass_on(opened, input, ctx, emit)
   opened:close()
