@@ -114,6 +114,20 @@ local function stage(args)
   return 0
 end
 
+local function templates(args)
+  io.stdout:write(require("lathe.template_list").text(args.folder))
+  return 0
+end
+
+local function show(args)
+  local set, message, code = split_pairs(args.set, "--set")
+  if not set then return failed(message, code) end
+  local fine
+  fine, message, code = require("lathe.sample").run(args, set)
+  if not fine then return failed(message, code) end
+  return 0
+end
+
 local function tokenize(args)
   local done, message, code = require("lathe.tokenize").run(args)
   if done then return 0 end
@@ -173,6 +187,15 @@ function M.parser()
   c:option("--output-dir", "A folder to write to: a file for each split."):argname "FOLDER"
   c:option("--rejected", "Where rejected records go (default: OUTPUT.rejected.jsonl)."):argname "FILE"
   c:option("--artifact", "An artifact that the stage uses."):argname "NAME=FOLDER":count "*"
+  c = p:command("templates", "List the prompt templates, tasks and augmentation rules.")
+  c:argument("folder", "The recipe's folder (default: this one)."):args "?"
+  c = p:command("show", "Show records as a template renders them; what carries loss is marked.")
+  c:argument("recipe", "The recipe, whose run has made some records; or a JSONL file.")
+  c:option("--sample", "How many records (default: 3)."):argname "N"
+  c:option("--stage", "The stage (default: the first prompt stage)."):argname "NAME"
+  c:option("--template", "Another template than the recipe's."):argname "NAME"
+  c:option("--set", "Set a recipe option, or a stage's as stage.option."):argname "NAME=VALUE":count "*"
+  c:option("--runs", "The folder for runs (default: runs)."):argname "FOLDER"
   require("lathe.tokenize").add(p)
   c = p:command("repl", "Explore: a Lua prompt with the engine at hand.")
   c:argument("script", "A Lua file to run first."):args "?"
@@ -193,6 +216,8 @@ end
 local COMMANDS = {
   run = run,
   stage = stage,
+  templates = templates,
+  show = show,
   tokenize = tokenize,
   exec = exec,
   repl = function(args) return require("lathe.repl").main(args) end,

@@ -136,7 +136,8 @@ test.case("preference pairs, as texts and as messages", function()
     local out, ctx = run.map(stage, {}, { record })
     test.equal(#ctx.rejected, 0, "pair " .. i)
     local r = out[1]
-    test.equal({ r.prompt, r.chosen, r.rejected }, { "<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\n", "good<|im_end|>\n", "bad<|im_end|>\n" }, "pair " .. i)
+    test.equal(r.prompt, "<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\n")
+    test.equal({ r.chosen, r.rejected }, { "good<|im_end|>\n", "bad<|im_end|>\n" }, "pair " .. i)
     test.equal({ parts(r, "chosen", "chosen_spans"), parts(r, "rejected", "rejected_spans") }, { { "good<|im_end|>" }, { "bad<|im_end|>" } })
     local m = run.map(stage, { to = "messages" }, { record })[1]
     test.equal({ m.prompt, m.chosen, m.rejected }, { { Q }, { G }, { B } }, "pair " .. i)
