@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* require "engine.clock": monotonic time, and what the process has used. Not for anything that ends
  * in an artifact: those depend on inputs and seeds only. */
+#include "base/cancel.h"
 #include "bind/bind.h"
 
+#include <math.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,13 +46,27 @@ static int l_terminal(lua_State *L) {
   return 3;
 }
 
+/*** Waits; Ctrl-C ends it early.
+-- @function engine.clock.sleep
+-- @param seconds number: at most a day
+-- @return boolean: true
+-- @error cancelled */
+static int l_sleep(lua_State *L) {
+  lua_Number seconds = luaL_checknumber(L, 1);
+  luaL_argcheck(L, seconds >= 0 && seconds <= 86400, 1, "0 to 86400 seconds");
+  struct pollfd p = {.fd = cancel_fd(), .events = POLLIN};
+  struct err err;
+  poll(&p, 1, (int)ceil(seconds * 1000));
+  if (cancel_check(&err)) return bind_fail(L, &err);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
 int luaopen_engine_clock(lua_State *L);
 int luaopen_engine_clock(lua_State *L) {
-  static const luaL_Reg functions[] = {{"now", l_now},
-                                       {"peak_memory", l_peak},
-                                       {"total_memory", l_total},
-                                       {"terminal", l_terminal},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"now", l_now},           {"peak_memory", l_peak}, {"total_memory", l_total},
+      {"terminal", l_terminal}, {"sleep", l_sleep},      {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }
