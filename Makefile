@@ -39,13 +39,14 @@ ENGINE_LIB := $(shell pkg-config --libs $(PKGS) $(HAVE) 2>/dev/null)
 EXTRACT_INC := $(shell pkg-config --cflags $(EXTRACT_PKGS) $(HAVE_POPPLER) $(filter-out libedit libcurl libexttextcat,$(HAVE)) 2>/dev/null)
 EXTRACT_LIB := $(shell pkg-config --libs $(EXTRACT_PKGS) $(HAVE_POPPLER) $(filter-out libedit libcurl libexttextcat,$(HAVE)) 2>/dev/null)
 
+CLIENT_SRC := engine/extract/client.c engine/extract/members.c
 ROOMS    := base file text json tensor tokenizer dedup net store format model
-ENGINE_SRC := $(foreach r,$(ROOMS),$(wildcard engine/$(r)/*.c engine/$(r)/*/*.c)) engine/extract/client.c
+ENGINE_SRC := $(foreach r,$(ROOMS),$(wildcard engine/$(r)/*.c engine/$(r)/*/*.c)) $(CLIENT_SRC)
 ENGINE_SRC := $(wildcard $(ENGINE_SRC))
 BIND_SRC := $(wildcard engine/bind/*.c)
 BIND_MODULES := $(filter-out bind,$(BIND_SRC:engine/bind/%.c=%))
-EXTRACT_SRC := $(filter-out engine/extract/client.c,$(wildcard engine/extract/*.c))
-EXTRACT_SHARED := $(wildcard engine/base/*.c engine/text/*.c engine/file/*.c)
+EXTRACT_SRC := $(filter-out $(CLIENT_SRC),$(wildcard engine/extract/*.c))
+EXTRACT_SHARED := $(wildcard engine/base/*.c engine/text/*.c engine/file/*.c engine/json/*.c)
 TEST_SRC := $(wildcard tests/*/*_test.c)
 SUPPORT_SRC := $(wildcard tests/support/*.c)
 SEAM_SRC := engine/base/mem.c engine/file/sys.c

@@ -17,6 +17,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "extract/link.h"
 #include "extract/protocol.h"
 
 #include <errno.h>
@@ -41,6 +42,7 @@
 #define NOTES_MAX        64
 #define START_SECONDS    30 /* for the program to load its libraries */
 #define HASH_BLOCK       ((size_t)1 << 20)
+#define SPARES           2 /* clients kept for archives: one level inside another */
 
 struct extract {
   char program[PATH_MAX];
@@ -54,7 +56,7 @@ struct extract {
   struct extract_options options;
   struct extract_document document;
   char type[16], encoding[64];
-  struct buf title;
+  struct buf title, author;
 
   struct buf text;   /* waiting to be cut */
   uint64_t start;    /* offset of text.data[0] in the extracted text */
@@ -64,6 +66,10 @@ struct extract {
   size_t page_count, page_cap;
   char *notes[NOTES_MAX];
   size_t note_count, notes_given;
+
+  uint64_t member_max;
+  bool archive; /* members are asked for, not text */
+  struct extract *spares[SPARES];
 
   bool has_result;
   int result;
@@ -110,6 +116,7 @@ int extract_open(struct extract **out, const char *program, struct err *err) {
   x->control = x->data = -1;
   x->reason = "";
   buf_init(&x->title);
+  buf_init(&x->author);
   buf_init(&x->text);
   rc = find_program(x->program, program, err);
   if (rc)
@@ -143,11 +150,12 @@ static void forget_document(struct extract *x) {
   for (size_t i = 0; i < x->note_count; i++) mem_free(x->notes[i]);
   x->note_count = x->notes_given = x->page_count = x->given = 0;
   x->start = 0;
-  x->ended = x->solid = x->has_result = false;
+  x->ended = x->solid = x->has_result = x->archive = false;
   x->result = 0;
   x->type[0] = x->encoding[0] = x->message[0] = 0;
   x->reason = "";
   buf_clear(&x->title);
+  buf_clear(&x->author);
   buf_reset(&x->text);
 }
 
@@ -155,6 +163,7 @@ void extract_close(struct extract *x) {
   if (!x) return;
   forget_document(x);
   stop(x);
+  for (int i = 0; i < SPARES; i++) extract_close(x->spares[i]);
   buf_clear(&x->text);
   mem_free(x->pages);
   mem_free(x);
@@ -346,6 +355,7 @@ static int send_request(struct extract *x, int document, int data, struct err *e
   q.cpu_seconds = x->options.cpu_seconds;
   q.page_seconds = x->options.page_seconds;
   q.unpacked_max = x->options.unpacked_max;
+  q.member_max = x->member_max;
   snprintf(q.type, sizeof q.type, "%s", x->options.type ? x->options.type : "");
   hint(q.extension, sizeof q.extension, x->path);
   memset(&ancillary, 0, sizeof ancillary);
@@ -396,35 +406,82 @@ static int open_regular(const char *path, int *fd, struct err *err) {
   return 0;
 }
 
-int extract_begin(struct extract *x, const char *path, const struct extract_options *options,
-                  struct err *err) {
-  struct err own;
+static int size_of(int fd, struct extract_document *d, struct err *err) {
+  struct stat st;
+  if (fstat(fd, &st)) return err_errno(err, "cannot read");
+  d->bytes = (uint64_t)st.st_size;
+  return 0;
+}
+
+static int begin(struct extract *x, const char *path, const struct extract_options *options,
+                 uint64_t member_max, struct err *err) {
   int fd = -1, rc;
-  if (!err) err = &own;
+  const char *name = options && options->name ? options->name : path;
   if (x->busy) stop(x); /* the caller left a document in the middle */
   forget_document(x);
+  x->archive = member_max != 0;
+  x->member_max = member_max;
   x->options = options ? *options : (struct extract_options){0};
-  x->document = (struct extract_document){.type = x->type, .title = "", .encoding = x->encoding};
-  if (!(x->path = mem_strdup(path))) return err_nomem(err, strlen(path), path);
+  x->document = (struct extract_document){
+      .type = x->type, .title = "", .author = "", .encoding = x->encoding};
+  if (!(x->path = mem_strdup(name))) return err_nomem(err, strlen(name), name);
   rc = open_regular(path, &fd, err);
-  if (!rc) rc = hash_file(fd, &x->document, err);
+  if (!rc) rc = x->archive ? size_of(fd, &x->document, err) : hash_file(fd, &x->document, err);
   if (!rc) {
     set_defaults(&x->options, x->document.bytes);
     rc = send_document(x, fd, err);
   }
   if (fd >= 0) close(fd);
-  x->options.type = NULL; /* the caller's string */
+  x->options.type = x->options.name = NULL; /* the caller's strings */
   x->busy = rc == 0;
   if (rc) fail(x, NULL, err);
   return rc;
 }
 
+int extract_begin(struct extract *x, const char *path, const struct extract_options *options,
+                  struct err *err) {
+  struct err own;
+  return begin(x, path, options, 0, err ? err : &own);
+}
+
+int extract_begin_archive(struct extract *x, const char *path, const char *name,
+                          const struct extract_members_options *options, struct err *err) {
+  struct extract_options o = {.type = "archive",
+                              .name = name,
+                              .unpacked_max = options->unpacked_max,
+                              .cpu_seconds = options->cpu_seconds,
+                              .idle_seconds = options->idle_seconds};
+  return begin(x, path, &o, options->member_max, err);
+}
+
+/* ---- more than one at a time ---- */
+
+int extract_spare(struct extract *x, struct extract **out, struct err *err) {
+  for (int i = 0; i < SPARES; i++) {
+    if (!x->spares[i]) continue;
+    *out = x->spares[i];
+    x->spares[i] = NULL;
+    return 0;
+  }
+  return extract_open(out, x->program, err);
+}
+
+void extract_unspare(struct extract *x, struct extract *spare) {
+  if (!spare) return;
+  if (spare->busy) stop(spare);
+  forget_document(spare);
+  for (int i = 0; x && i < SPARES; i++) {
+    if (x->spares[i]) continue;
+    x->spares[i] = spare;
+    return;
+  }
+  extract_close(spare);
+}
+
 /* ---- text out ---- */
 
-/* Copies a hostile string as one line of valid UTF-8: control characters are white space, and white
- * space is single spaces. */
-static int clean_line(const void *bytes, size_t n, struct buf *out, const char *what,
-                      struct err *err) {
+int extract_clean_line(const void *bytes, size_t n, struct buf *out, const char *what,
+                       struct err *err) {
   struct buf raw;
   buf_init(&raw);
   utf8_lossy(bytes, n, &raw);
@@ -448,7 +505,8 @@ static int add_note(struct extract *x, const void *bytes, size_t n, struct err *
   struct buf line;
   if (x->note_count == NOTES_MAX) return 0;
   buf_init(&line);
-  int rc = clean_line(bytes, n < EXTRACT_MESSAGE ? n : EXTRACT_MESSAGE, &line, "a note", err);
+  int rc =
+      extract_clean_line(bytes, n < EXTRACT_MESSAGE ? n : EXTRACT_MESSAGE, &line, "a note", err);
   if (!rc && !(x->notes[x->note_count] = mem_dup(line.data, line.len)))
     rc = err_nomem(err, line.len, "a note");
   if (!rc) x->note_count++;
@@ -465,9 +523,13 @@ static int add_meta(struct extract *x, const char *key, size_t n, struct err *er
   if (!strcmp(key, "encoding")) snprintf(x->encoding, sizeof x->encoding, "%.*s", (int)len, value);
   for (char *p = x->type; *p; p++) *p = *p < 'a' || *p > 'z' ? '?' : *p;
   for (char *p = x->encoding; *p; p++) *p = *p <= ' ' || *p > '~' ? '?' : *p;
-  if (strcmp(key, "title") || x->title.len) return 0;
-  int rc = clean_line(value, len, &x->title, "a title", err);
+  bool title = !strcmp(key, "title");
+  if (!title && strcmp(key, "author") != 0) return 0;
+  struct buf *to = title ? &x->title : &x->author;
+  if (to->len) return 0; /* the first counts */
+  int rc = extract_clean_line(value, len, to, "a title or author", err);
   x->document.title = x->title.data ? x->title.data : "";
+  x->document.author = x->author.data ? x->author.data : "";
   return rc;
 }
 
@@ -501,7 +563,6 @@ static int add_text(struct extract *x, const char *s, size_t n, struct err *err)
 
 static int take_frame(struct extract *x, size_t n, struct err *err) {
   const char *payload = (const char *)x->frame + 1;
-  x->frame[n] = 0;
   n--;
   switch (x->frame[0]) {
   case FRAME_TEXT:
@@ -520,7 +581,7 @@ static int take_frame(struct extract *x, size_t n, struct err *err) {
     x->result = code > ERR_MISMATCH ? ERR_FORMAT : (int)code;
     struct buf line;
     buf_init(&line);
-    int rc = clean_line(payload + sizeof code, n - sizeof code, &line, "a message", err);
+    int rc = extract_clean_line(payload + sizeof code, n - sizeof code, &line, "a message", err);
     snprintf(x->message, sizeof x->message, "%s", line.data ? line.data : "");
     buf_clear(&line);
     return rc;
@@ -558,10 +619,11 @@ static int verdict(struct extract *x, const struct extract_exit *e, struct err *
   }
   if (e->value || !x->has_result) return crashed(x, err, "it ended without a result");
   if (x->result) {
+    bool archive = x->result == ERR_UNSUPPORTED && !strcmp(x->type, "archive");
     err_set(err, x->result, "%s", x->message);
-    return fail(x, NULL, err);
+    return fail(x, archive ? "archive" : NULL, err);
   }
-  if (!x->solid) {
+  if (!x->solid && !x->archive) {
     err_set(err, ERR_FORMAT, "%s", x->message[0] ? x->message : "there is no text in it");
     return fail(x, "empty", err);
   }
@@ -585,28 +647,66 @@ static int finish(struct extract *x, struct err *err) {
   return verdict(x, &e, err);
 }
 
-/* One more message. 0 or −1. */
-static int pump(struct extract *x, struct err *err) {
-  struct iovec part = {x->frame, EXTRACT_FRAME};
-  struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
-  ssize_t n;
-  int rc = 0;
-  do n = recvmsg(x->data, &m, MSG_DONTWAIT);
-  while (n < 0 && errno == EINTR);
-  if (n < 0 && errno == EAGAIN) {
-    rc = wait_readable(x->data, x->options.idle_seconds, err);
-  } else if (n == 0 || (n < 0 && errno == ECONNRESET)) {
-    return finish(x, err);
-  } else if (n < 0) {
-    rc = err_errno(err, "reading from the extractor");
-  } else if (m.msg_flags & MSG_TRUNC) {
-    rc = err_set(err, ERR_FORMAT, "the extractor sent a bad message");
-  } else {
-    rc = take_frame(x, (size_t)n, err);
-  }
-  if (!rc) return 0;
+/* What is odd ends the program. −1. */
+static int give_up(struct extract *x, struct err *err) {
   stop(x);
   return fail(x, NULL, err);
+}
+
+/* One more message into x->frame. 1: *n bytes; 0: the end, and all is well; −1. */
+static int receive(struct extract *x, size_t *n, struct err *err) {
+  for (;;) {
+    struct iovec part = {x->frame, EXTRACT_FRAME};
+    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+    ssize_t got = recvmsg(x->data, &m, MSG_DONTWAIT);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) {
+      if (wait_readable(x->data, x->options.idle_seconds, err)) return give_up(x, err);
+    } else if (got == 0 || (got < 0 && errno == ECONNRESET)) {
+      return finish(x, err);
+    } else if (got < 0) {
+      err_errno(err, "reading from the extractor");
+      return give_up(x, err);
+    } else if (m.msg_flags & MSG_TRUNC) {
+      err_set(err, ERR_FORMAT, "the extractor sent a bad message");
+      return give_up(x, err);
+    } else {
+      x->frame[got] = 0;
+      *n = (size_t)got;
+      return 1;
+    }
+  }
+}
+
+/* One more message of a document. 0 or −1. */
+static int pump(struct extract *x, struct err *err) {
+  size_t n;
+  int got = receive(x, &n, err);
+  if (got <= 0) return got;
+  return take_frame(x, n, err) ? give_up(x, err) : 0;
+}
+
+int extract_frame(struct extract *x, const unsigned char **frame, size_t *n, struct err *err) {
+  for (;;) {
+    int got = x->ended ? 0 : receive(x, n, err);
+    if (got <= 0) {
+      if (got == 0) end_document(x);
+      return got;
+    }
+    *frame = x->frame;
+    if (!strchr("MNR", x->frame[0]))
+      return cancel_requested() ? cancel_check(err), give_up(x, err) : 1;
+    if (take_frame(x, *n, err)) return give_up(x, err);
+  }
+}
+
+void extract_set_reason(struct extract *x, const char *reason) {
+  x->reason = reason;
+}
+
+void extract_stop(struct extract *x) {
+  stop(x);
+  end_document(x);
 }
 
 /* Where to cut text of more than `max` bytes. */

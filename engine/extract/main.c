@@ -37,6 +37,7 @@
 static int read_document(struct job *job, struct err *err) {
   enum doc_type type = DOC_UNKNOWN;
   if (!strcmp(job->request.type, "probe")) return probe_run(job, err);
+  if (!strcmp(job->request.type, "archive")) return unpack_run(job, err);
   int rc = sniff_type(job, &type, err);
   if (rc) return rc;
   const char *name = sniff_name(type);
@@ -52,6 +53,9 @@ static int read_document(struct job *job, struct err *err) {
     return docx_read(job, err);
   case DOC_PDF:
     return pdf_read(job, err);
+  case DOC_ARCHIVE:
+    return err_set(err, ERR_UNSUPPORTED,
+                   "it is an archive or a compressed file, which is read by its members");
   default:
     return err_set(err, ERR_UNSUPPORTED, "unsupported type");
   }

@@ -21,8 +21,7 @@ void out_init(struct out *o, int fd) {
   o->fd = fd;
 }
 
-static void send_frame(struct out *o, char kind, const void *a, size_t an, const void *b,
-                       size_t bn) {
+void out_frame(struct out *o, char kind, const void *a, size_t an, const void *b, size_t bn) {
   union {
     const void *from;
     void *to;
@@ -37,7 +36,7 @@ static void send_frame(struct out *o, char kind, const void *a, size_t an, const
 }
 
 void out_flush(struct out *o) {
-  if (o->len) send_frame(o, FRAME_TEXT, o->text, o->len, "", 0);
+  if (o->len) out_frame(o, FRAME_TEXT, o->text, o->len, "", 0);
   o->len = 0;
 }
 
@@ -57,13 +56,13 @@ void out_raw(struct out *o, const char *s, size_t n) {
 
 void out_page(struct out *o, uint32_t page) {
   out_flush(o);
-  send_frame(o, FRAME_PAGE, &page, sizeof page, "", 0);
+  out_frame(o, FRAME_PAGE, &page, sizeof page, "", 0);
 }
 
 void out_meta(struct out *o, const char *key, const char *value, size_t n) {
   size_t key_size = strlen(key) + 1;
   if (n > EXTRACT_META - 64) n = utf8_floor(value, n, EXTRACT_META - 64);
-  if (n > 0) send_frame(o, FRAME_META, key, key_size, value, n);
+  if (n > 0) out_frame(o, FRAME_META, key, key_size, value, n);
 }
 
 void out_note(struct out *o, const char *format, ...) {
@@ -72,14 +71,14 @@ void out_note(struct out *o, const char *format, ...) {
   va_start(args, format);
   vsnprintf(line, sizeof line, format, args);
   va_end(args);
-  send_frame(o, FRAME_NOTE, line, strlen(line), "", 0);
+  out_frame(o, FRAME_NOTE, line, strlen(line), "", 0);
 }
 
 void out_result(struct out *o, int code, const char *message) {
   uint32_t c = (uint32_t)code;
   size_t n = strlen(message);
   out_flush(o);
-  send_frame(o, FRAME_RESULT, &c, sizeof c, message, n < EXTRACT_MESSAGE ? n : EXTRACT_MESSAGE - 1);
+  out_frame(o, FRAME_RESULT, &c, sizeof c, message, n < EXTRACT_MESSAGE ? n : EXTRACT_MESSAGE - 1);
 }
 
 /* ---- layout ---- */

@@ -43,6 +43,8 @@ void out_flush(struct out *o);
 void out_page(struct out *o, uint32_t page);
 void out_meta(struct out *o, const char *key, const char *value, size_t n);
 void out_note(struct out *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A frame of any kind, at most EXTRACT_FRAME bytes with its kind; a and b are its payload. */
+void out_frame(struct out *o, char kind, const void *a, size_t an, const void *b, size_t bn);
 void out_result(struct out *o, int code, const char *message);
 
 /* ---- layout ---- */

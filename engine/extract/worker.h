@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What runs in the child, one process per document: decide the type, read it, write frames.
  *
- *   job.fd ─► sniff_type ─► text | html | docx | pdf ─► struct out ─► data socket
+ *   job.fd ─► sniff_type ─► text | html | docx | odt … ─► struct out ─► data socket
  *
  * Readers return 0 or an error code with a message for a person, as everywhere; they need not care
  * for what they leave allocated when they fail, since the process ends, but they do.
@@ -32,7 +32,20 @@ struct job {
   struct out out;
 };
 
-enum doc_type { DOC_UNKNOWN, DOC_TXT, DOC_MD, DOC_HTML, DOC_DOCX, DOC_PDF };
+enum doc_type {
+  DOC_UNKNOWN,
+  DOC_TXT,
+  DOC_MD,
+  DOC_HTML,
+  DOC_DOCX,
+  DOC_PDF,
+  DOC_ODT,
+  DOC_PPTX,
+  DOC_EPUB,
+  DOC_IPYNB,
+  DOC_ARCHIVE, /* its members are read one by one, by another request */
+  DOC_TYPES
+};
 
 /* Decides by content, then by the name's extension. ERR_UNSUPPORTED says what it seems to be. */
 int sniff_type(struct job *job, enum doc_type *type, struct err *err);
@@ -54,6 +67,12 @@ struct html_options {
 int html_read_bytes(struct job *job, const char *bytes, size_t n, const struct html_options *o,
                     bool *has_text, struct err *err);
 int docx_read(struct job *job, struct err *err);
+int odt_read(struct job *job, struct err *err);
+int pptx_read(struct job *job, struct err *err);
+int epub_read(struct job *job, struct err *err);
+int ipynb_read(struct job *job, struct err *err);
+/* Not a document: an archive's members, as frames of their own. */
+int unpack_run(struct job *job, struct err *err);
 int pdf_read(struct job *job, struct err *err);
 int probe_run(struct job *job, struct err *err);
 uint32_t pdf_version(void); /* of poppler, as in struct extract_hello */
