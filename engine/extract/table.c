@@ -80,16 +80,18 @@ bool table_empty(const struct table *t) {
   return t->text.len == 0;
 }
 
-/* Calls with each row's first index in ends, one past its last, and where its text begins. */
+/* A row: its first index in ends, one past its last, and where its text begins. */
 struct row {
   size_t from, to, text;
+  bool seen; /* step over it */
 };
 
 static bool next_row(const struct table *t, struct row *r) {
-  if (r->to > 0 || r->from > 0) { /* step over the row that was seen */
+  if (r->seen) {
     if (r->to > r->from) r->text = t->ends[r->to - 1];
     r->from = r->to + 1;
   }
+  r->seen = true;
   if (r->from >= t->count) return false;
   for (r->to = r->from; r->to < t->count && t->ends[r->to] != ROW_END;) r->to++;
   return true;
