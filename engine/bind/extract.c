@@ -95,9 +95,10 @@ static int x_facts(lua_State *L) {
   lua_createtable(L, 0, 6);
   lua_pushinteger(L, (lua_Integer)d->bytes);
   lua_setfield(L, -2, "bytes");
-  const char *const names[] = {"sha256", "type", "title", "author", "encoding"};
-  const char *const values[] = {d->sha256, d->type, d->title, d->author, d->encoding};
-  for (int i = 0; i < 5; i++)
+  const char *const names[] = {"sha256", "type", "title", "author", "encoding", "language"};
+  const char *const values[] = {d->sha256, d->type,     d->title,
+                                d->author, d->encoding, d->language};
+  for (int i = 0; i < 6; i++)
     if (values[i] && *values[i]) lua_pushstring(L, values[i]), lua_setfield(L, -2, names[i]);
   return 1;
 }
@@ -256,8 +257,8 @@ static int walk_tostring(lua_State *L) {
 -- page_seconds, idle_seconds }), then x:next() until it gives false. A segment is a table
 -- { text, start, stop, pages = {{page, offset} …}, notes }. Failures are nil, message, code, reason.
 -- name says what the file is called where path does not (a member of an archive). x:facts() gives
--- { sha256, bytes, type, title, author, encoding }, x:info() tells about the program; x:members walks
--- an archive.
+-- { sha256, bytes, type, title, author, encoding, language }, x:info() tells about the program; x:members
+-- walks an archive.
 -- @function engine.extract.open
 -- @param program string: optional, the path of lathe-extract (default: $LATHE_EXTRACT, else beside
 -- lathe)

@@ -20,6 +20,7 @@
 #include "extract/link.h"
 #include "extract/protocol.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -55,7 +56,7 @@ struct extract {
   char *path;
   struct extract_options options;
   struct extract_document document;
-  char type[16], encoding[64];
+  char type[16], encoding[64], language[32];
   struct buf title, author;
 
   struct buf text;   /* waiting to be cut */
@@ -152,7 +153,7 @@ static void forget_document(struct extract *x) {
   x->start = 0;
   x->ended = x->solid = x->has_result = x->archive = false;
   x->result = 0;
-  x->type[0] = x->encoding[0] = x->message[0] = 0;
+  x->type[0] = x->encoding[0] = x->language[0] = x->message[0] = 0;
   x->reason = "";
   buf_clear(&x->title);
   buf_clear(&x->author);
@@ -423,7 +424,7 @@ static int begin(struct extract *x, const char *path, const struct extract_optio
   x->member_max = member_max;
   x->options = options ? *options : (struct extract_options){0};
   x->document = (struct extract_document){
-      .type = x->type, .title = "", .author = "", .encoding = x->encoding};
+      .type = x->type, .title = "", .author = "", .encoding = x->encoding, .language = x->language};
   if (!(x->path = mem_strdup(name))) return err_nomem(err, strlen(name), name);
   rc = open_regular(path, &fd, err);
   if (!rc) rc = x->archive ? size_of(fd, &x->document, err) : hash_file(fd, &x->document, err);
@@ -521,6 +522,9 @@ static int add_meta(struct extract *x, const char *key, size_t n, struct err *er
   size_t len = n - at - 1;
   if (!strcmp(key, "type")) snprintf(x->type, sizeof x->type, "%.*s", (int)len, value);
   if (!strcmp(key, "encoding")) snprintf(x->encoding, sizeof x->encoding, "%.*s", (int)len, value);
+  if (!strcmp(key, "language")) snprintf(x->language, sizeof x->language, "%.*s", (int)len, value);
+  for (char *p = x->language; *p; p++)
+    if (!isalnum((unsigned char)*p) && *p != '-') *p = 0;
   for (char *p = x->type; *p; p++) *p = *p < 'a' || *p > 'z' ? '?' : *p;
   for (char *p = x->encoding; *p; p++) *p = *p <= ' ' || *p > '~' ? '?' : *p;
   bool title = !strcmp(key, "title");

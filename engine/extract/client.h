@@ -60,6 +60,7 @@ struct extract_document {
   char sha256[65];
   uint64_t bytes;
   const char *type, *title, *author, *encoding;
+  const char *language; /* as the document says it: "en", "pt-BR" */
 };
 
 /* Facts of the running program, for a log line and for `lathe doctor`. */

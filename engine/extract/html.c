@@ -23,6 +23,7 @@
 #include "extract/worker.h"
 #include "text/encoding.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +62,8 @@ struct html {
   unsigned in_code;
   char language[24]; /* of the code, from a class */
   uint32_t language_from;
-  uint64_t began; /* blocks written when the item began */
+  uint64_t began;   /* blocks written when the item began */
+  uint64_t defined; /* … when the definition began, + 1 */
   struct err *err;
   int rc;
 };
@@ -192,8 +194,9 @@ static bool in_list(const struct html *h) {
   return false;
 }
 
-/* <li><p>: the item's mark must survive. */
+/* <li><p>, <dd><p>: what the item begins with must survive. */
 static bool pending_item(struct html *h) {
+  if (!h->job->out.in_block && h->defined == h->job->out.blocks + 1) return true;
   const struct level *l = innermost(h);
   return l && l->n > 0 && l->kind != QUOTE && h->job->out.blocks == h->began &&
          !h->job->out.in_block;
@@ -451,7 +454,9 @@ static void begin_cell(struct html *h, const char **attributes) {
 static void begin_image(struct html *h, const char **attributes) {
   const char *alt = html_attribute(attributes, "alt");
   size_t n = alt ? strlen(alt) : 0;
-  if (n < 3 || h->in_title) return;
+  size_t solid = 0;
+  for (size_t i = 0; i < n; i++) solid += isalnum((unsigned char)alt[i]) || (alt[i] & 0x80);
+  if (n < 3 || !solid || h->in_title) return;
   const char *dot = strrchr(alt, '.');
   if (dot && strlen(dot) <= 5 && !strchr(alt, ' ')) return; /* a file's name */
   put(h, alt, n);
@@ -519,7 +524,7 @@ static bool begin(struct html *h, const struct element *e, const char **attribut
     if (h->in_cell)
       flow(h, " ", 1);
     else
-      start_block(h, 1);
+      start_block(h, 1), h->defined = h->job->out.blocks + 1;
     break;
   case QUOTE:
     block_edge(h, true);

@@ -306,7 +306,8 @@ static uint32_t find_main(const struct scan *s, uint64_t total) {
 static uint32_t find_core(const struct scan *s, uint64_t total) {
   uint32_t core = NONE;
   for (uint32_t i = 0; i < s->count; i++) /* outer ones come first */
-    if ((double)own(&s->nodes[i]) >= CORE * (double)total) core = i;
+    if (s->nodes[i].kind != PARAGRAPH && (double)own(&s->nodes[i]) >= CORE * (double)total)
+      core = i;
   return core;
 }
 
@@ -380,7 +381,7 @@ static int choose(struct scan *s, struct html_plan *p, bool whole, struct err *e
   int rc = 0;
   for (uint32_t i = 0; i < s->count; i++)
     if (s->nodes[i].parent == NONE) total += own(&s->nodes[i]), all += s->nodes[i].text;
-  p->plain_pre = (double)s->pre_most > 0.6 * (double)all && s->pre_most > 500;
+  p->plain_pre = (double)s->pre_most > 0.6 * (double)all && s->pre_most > 300;
   for (uint32_t i = 0; !rc && i < s->count; i++)
     if (s->nodes[i].kind == TABLE && is_layout(&s->nodes[i]))
       rc = keep_number(&p->layout, &p->layout_count, s->nodes[i].number, err);

@@ -157,8 +157,8 @@ test.case("HTML becomes Markdown-like text", function()
       <table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2 <b>x</b></td></tr></table>
       line<br>break<pre>  kept
    as is</pre>after <dfn>term</dfn>, tail</body></html>]])
-    test.equal(text, "# Top\n\nA **bold** word, some code—end.\n\n### Sub\n\n- one\n- two\n  - inner\n\n"
-      .. "1. first\n2. second\n\na | b\n1 | 2 **x**\n\nline\nbreak\n\n  kept\n   as is\n\nafter **term**, tail\n")
+    test.equal(text, "# Top\n\nA **bold** word, some `code`—end.\n\n### Sub\n\n- one\n- two\n  - inner\n\n"
+      .. "1. first\n2. second\n\n| a | b |\n|---|---|\n| 1 | 2 **x** |\n\nline\nbreak\n\n```\n  kept\n   as is\n```\n\nafter **term**, tail\n")
     test.equal(metadata.title, "The & title")
     test.equal(metadata.type, "html")
   end)
@@ -167,7 +167,7 @@ end)
 test.case("tables keep a row on a line, whatever is in the cells", function()
   test.with_dir(function(dir)
     test.equal(html(dir, "<p>x<table><caption>C</caption><tr><td>a<br>b<td><p>c</p><p>d</p><td><ul><li>e<li>f</ul>"
-      .. "<tr><td><td>g</table>y"), "x\n\nC\n\na b | c d | - e - f\n| g\n\ny\n")
+      .. "<tr><td><td>g</table>y"), "x\n\nC\n\n| a b | c d | - e - f |\n|---|---|---|\n| | g | |\n\ny\n")
     test.equal(html(dir, "<dl><dt>Term<dd>Meaning<dt>Other<dd>Thing</dl>"),
       "**Term**\nMeaning\n\n**Other**\nThing\n")
     test.equal(html(dir, "<h2>A <b>bold</b> head</h2><p><b>b</b>"), "## A bold head\n\n**b**\n")

@@ -328,6 +328,7 @@ local function segment_record(item, facts, segment, number)
       type = facts.type,
       title = title,
       encoding = facts.encoding,
+      language = facts.language,
       segment = number,
       span = { segment.start, segment.stop },
       pages = segment.pages,
@@ -373,7 +374,7 @@ function M.each(item, ctx, emit)
   return read_document(item, ctx, emit)
 end
 
-M.name, M.version, M.kind = "read", 1, "map"
+M.name, M.version, M.kind = "read", 2, "map"
 M.summary = "Reads documents (pdf, docx, html, md, txt) and JSONL files."
 M.positional = { "files" }
 M.options = {
