@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* require "engine.dedup": exact and near duplicates within a ceiling of memory. */
+/* require "engine.dedup": exact and near duplicates within a ceiling of memory; runs of words that
+ * records share with others. */
 #include "bind/bind.h"
 #include "dedup/dedup.h"
+#include "dedup/overlap.h"
 
 #include <stdio.h>
 
@@ -154,6 +156,103 @@ static int dedup_tostring(lua_State *L) {
   return 1;
 }
 
+/* ---- runs of words in common ---- */
+
+#define OVERLAP_NAME "lathe.overlap"
+#define FIELDS_MAX   64
+
+static struct overlap *check_overlap(lua_State *L) {
+  struct overlap **o = luaL_checkudata(L, 1, OVERLAP_NAME);
+  if (!*o) luaL_error(L, "this overlap is closed");
+  return *o;
+}
+
+static int overlap_gc(lua_State *L) {
+  struct overlap **o = luaL_checkudata(L, 1, OVERLAP_NAME);
+  overlap_free(*o);
+  *o = NULL;
+  return 0;
+}
+
+/* A list of names as a NULL-terminated array; NULL for nil. The table keeps the strings. */
+static const char *const *check_fields(lua_State *L, int arg, const char *out[FIELDS_MAX + 1]) {
+  if (lua_isnoneornil(L, arg)) return NULL;
+  luaL_checktype(L, arg, LUA_TTABLE);
+  lua_Unsigned n = lua_rawlen(L, arg);
+  luaL_argcheck(L, n > 0 && n <= FIELDS_MAX, arg, "1 to 64 names expected");
+  for (lua_Unsigned i = 0; i < n; i++) {
+    if (lua_rawgeti(L, arg, (lua_Integer)i + 1) != LUA_TSTRING)
+      luaL_argerror(L, arg, "names of fields expected");
+    out[i] = lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
+  out[n] = NULL;
+  return out;
+}
+
+/*** Begins an index of runs of words, to find records that share some with given rows.
+-- o:add(row, line, fields) takes the strings of a JSON object (fields: a list of names; nil: all but id,
+-- source and metadata) and returns how many runs they have; o:seal() ends; then o:match(line, fields)
+-- gives nothing, or row, runs shared, runs of the record, the passage in common, and whether a row shorter
+-- than a run is all of the record.
+-- @function engine.dedup.overlap
+-- @param options table: optional { ngram = words of a run (13), memory = bytes (256 MiB) }
+-- @return overlap: the object
+-- @error misuse, no_memory, limit (more runs than the memory holds)
+-- @example local o = require("engine.dedup").overlap { ngram = 2 }; o:add(1, '{"q":"a b c"}'); o:seal(); print(o:match '{"text":"x B, c"}') --> 1 1 2 B, c false */
+static int l_overlap(lua_State *L) {
+  static const char *const known[] = {"ngram", "memory", NULL};
+  struct err err;
+  bind_options(L, 1, known);
+  unsigned n = (unsigned)bind_opt_integer(L, 1, "ngram", 13, 1, 32);
+  size_t memory = (size_t)bind_opt_integer(L, 1, "memory", 256 << 20, 0, LUA_MAXINTEGER);
+  struct overlap **o = bind_new(L, sizeof *o, OVERLAP_NAME);
+  if (overlap_new(o, n, memory, &err)) return bind_fail(L, &err);
+  return 1;
+}
+
+static int overlap_add_(lua_State *L) {
+  struct overlap *o = check_overlap(L);
+  lua_Integer row = luaL_checkinteger(L, 2);
+  const char *names[FIELDS_MAX + 1];
+  size_t n;
+  const char *line = luaL_checklstring(L, 3, &n);
+  const char *const *fields = check_fields(L, 4, names);
+  struct err err;
+  uint64_t runs;
+  luaL_argcheck(L, row >= 0 && row <= (lua_Integer)UINT32_MAX, 2, "a row's number expected");
+  if (overlap_add(o, (uint32_t)row, line, n, fields, &runs, &err)) return bind_fail(L, &err);
+  lua_pushinteger(L, (lua_Integer)runs);
+  return 1;
+}
+
+static int overlap_seal_(lua_State *L) {
+  struct overlap *o = check_overlap(L);
+  struct err err;
+  if (overlap_seal(o, &err)) return bind_fail(L, &err);
+  lua_pushinteger(L, (lua_Integer)overlap_count(o));
+  return 1;
+}
+
+static int overlap_match_(lua_State *L) {
+  struct overlap *o = check_overlap(L);
+  const char *names[FIELDS_MAX + 1];
+  size_t n;
+  const char *line = luaL_checklstring(L, 2, &n);
+  const char *const *fields = check_fields(L, 3, names);
+  struct overlap_hit hit;
+  struct err err;
+  struct buf *passage = bind_buf(L);
+  if (overlap_match(o, line, n, fields, &hit, passage, &err)) return bind_fail(L, &err);
+  if (!hit.shared) return 0;
+  lua_pushinteger(L, (lua_Integer)hit.row);
+  lua_pushinteger(L, (lua_Integer)hit.shared);
+  lua_pushinteger(L, (lua_Integer)hit.runs);
+  bind_push_buf(L, passage);
+  lua_pushboolean(L, hit.whole);
+  return 5;
+}
+
 int luaopen_engine_dedup(lua_State *L);
 int luaopen_engine_dedup(lua_State *L) {
   static const luaL_Reg methods[] = {{"add", dedup_add_},       {"add_lines", dedup_add_lines_},
@@ -165,7 +264,15 @@ int luaopen_engine_dedup(lua_State *L) {
                                   {"__len", dedup_len},
                                   {"__tostring", dedup_tostring},
                                   {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"new", l_new}, {NULL, NULL}};
+  static const luaL_Reg overlap_methods[] = {{"add", overlap_add_},
+                                             {"seal", overlap_seal_},
+                                             {"match", overlap_match_},
+                                             {"close", overlap_gc},
+                                             {NULL, NULL}};
+  static const luaL_Reg overlap_meta[] = {
+      {"__gc", overlap_gc}, {"__close", overlap_gc}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"new", l_new}, {"overlap", l_overlap}, {NULL, NULL}};
+  bind_metatable(L, OVERLAP_NAME, overlap_methods, overlap_meta);
   bind_metatable(L, DEDUP_NAME, methods, meta);
   luaL_newlib(L, functions);
   return 1;

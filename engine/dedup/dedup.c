@@ -24,6 +24,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "dedup/member.h"
 #include "dedup/minhash.h"
 #include "dedup/shingle.h"
 #include "dedup/sorter.h"
@@ -208,20 +209,10 @@ static void text_work(const struct dedup *d, struct work *w, const char *s, size
   if (!w->rc && w->set.n) minhash_least(&d->minhash, w->set.v, w->set.n, w->least);
 }
 
-/* The member that `path` ("a.b") leads to. */
-static json_id member(const struct json *j, json_id v, const char *path) {
-  while (v != JSON_NONE && *path) {
-    size_t n = strcspn(path, ".");
-    v = json_getn(j, v, path, n);
-    path += n + (path[n] == '.');
-  }
-  return v;
-}
-
 /* A hash of the member's value; 0 when there is none. */
 static uint64_t scope_of(const struct json *j, const char *path) {
   size_t n = 0;
-  json_id v = member(j, JSON_ROOT, path);
+  json_id v = member_at(j, JSON_ROOT, path);
   const char *raw = v == JSON_NONE ? NULL : json_raw(j, v, &n);
   return raw ? hash_xxh3(raw, n, 1) | 1 : 0;
 }
@@ -269,7 +260,7 @@ static void line_work(const struct dedup *d, struct work *w, const struct item *
     w->rc = err_set(&w->err, ERR_FORMAT, "a JSON object expected");
   if (!w->rc) {
     place_of(w, j);
-    json_id v = member(j, JSON_ROOT, d->field);
+    json_id v = member_at(j, JSON_ROOT, d->field);
     enum json_kind kind = json_kind(j, v);
     const char *s = kind == JSON_STRING ? json_string(j, v, &w->scratch, &n)
                     : kind == JSON_NULL ? NULL

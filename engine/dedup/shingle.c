@@ -107,6 +107,7 @@ struct words {
   const struct shingle_table *t;
   const char *s;
   size_t n, at;
+  size_t start; /* of the word that was read last; it ends at `at`, or before marks */
 };
 
 /* What may stand between a number's digits, once: . , and their kin of other scripts. */
@@ -144,6 +145,7 @@ static bool next_word(struct words *w, uint64_t *hash) {
       w->at += used;
       continue;
     }
+    if (!any) w->start = w->at;
     w->at += used;
     if (to == DROP) continue;
     if (to == '0') skip_number(w);
@@ -170,7 +172,7 @@ static int append(struct shingles *s, uint32_t v, struct err *err) {
 
 int shingle_text(const struct shingle_table *t, const char *text, size_t n, unsigned k,
                  struct shingles *out, struct err *err) {
-  struct words w = {t, text, n, 0};
+  struct words w = {.t = t, .s = text, .n = n};
   uint64_t ring[SHINGLE_WORDS_MAX], sum = 0, top = 1, hash;
   size_t count = 0;
   int rc = 0;
@@ -187,8 +189,25 @@ int shingle_text(const struct shingle_table *t, const char *text, size_t n, unsi
   return rc;
 }
 
+int shingle_runs(const struct shingle_table *t, const char *text, size_t n, unsigned k,
+                 shingle_each *each, void *arg, struct err *err) {
+  struct words w = {.t = t, .s = text, .n = n};
+  uint64_t ring[SHINGLE_WORDS_MAX], sum = 0, top = 1, hash;
+  size_t starts[SHINGLE_WORDS_MAX], count = 0;
+  int rc = 0;
+  for (unsigned i = 0; i < k; i++) top *= PRIME;
+  while (!rc && next_word(&w, &hash)) {
+    sum = sum * PRIME + hash;
+    if (count >= k) sum -= ring[count % k] * top;
+    ring[count % k] = hash;
+    starts[count % k] = w.start;
+    if (++count >= k) rc = each(arg, mix(sum), starts[count % k], w.at, err);
+  }
+  return rc;
+}
+
 size_t shingle_digest(const struct shingle_table *t, const char *text, size_t n, uint64_t out[2]) {
-  struct words w = {t, text, n, 0};
+  struct words w = {.t = t, .s = text, .n = n};
   uint64_t hash, a = 0, b = 0, count = 0;
   while (next_word(&w, &hash)) {
     a = mix(a * PRIME + hash);

@@ -32,6 +32,13 @@ void shingles_clear(struct shingles *s); /* may be called twice */
 int shingle_text(const struct shingle_table *t, const char *text, size_t n, unsigned k,
                  struct shingles *out, struct err *err);
 
+/* The same with 64 bits a hash and the bytes [start, end) that it stands for, from the first letter of
+ * its first word to the end of its last; nothing for a text of fewer than k words. Stops with each's
+ * non-zero return. */
+typedef int shingle_each(void *arg, uint64_t hash, size_t start, size_t end, struct err *err);
+int shingle_runs(const struct shingle_table *t, const char *text, size_t n, unsigned k,
+                 shingle_each *each, void *arg, struct err *err);
+
 /* Sorts and removes repetitions. ERR_NOMEM. */
 int shingles_unique(struct shingles *s, struct err *err);
 
