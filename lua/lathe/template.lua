@@ -116,7 +116,7 @@ end
 local KNOWN = {
   name = "string", description = "string", form = "string", fields = "table", optional = "table", text = "string|function",
   loss = "table|string", stop = "table", special = "table", eos = "string", bos = "string", schema = "table", map = "table",
-  facts = "table", keep_input = "boolean", prompt = "string", parts = "boolean", rules = "table",
+  facts = "table", keep_input = "boolean", prompt = "string", parts = "boolean", rules = "table", language = "string",
 }
 local FORMS = { messages = true, record = true, task = true, augment = true }
 
