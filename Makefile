@@ -46,7 +46,8 @@ ENGINE_SRC := $(wildcard $(ENGINE_SRC))
 BIND_SRC := $(wildcard engine/bind/*.c)
 BIND_MODULES := $(filter-out bind,$(BIND_SRC:engine/bind/%.c=%))
 EXTRACT_SRC := $(filter-out $(CLIENT_SRC),$(wildcard engine/extract/*.c))
-EXTRACT_SHARED := $(wildcard engine/base/*.c engine/text/*.c engine/file/*.c engine/json/*.c)
+# not what needs a library that the extractor does without
+EXTRACT_SHARED := $(filter-out engine/text/language.c,$(wildcard engine/base/*.c engine/text/*.c engine/file/*.c engine/json/*.c))
 TEST_SRC := $(wildcard tests/*/*_test.c)
 SUPPORT_SRC := $(wildcard tests/support/*.c)
 SEAM_SRC := engine/base/mem.c engine/file/sys.c

@@ -281,4 +281,44 @@ test.case("records of any form; no text is a reason", function()
   test.equal(#stage.run("filter", { min_words = 3, on = "output" }, { { instruction = "Say it", output = "now" } }), 0)
 end)
 
+test.case("languages: kept by code, noted with a confidence, unknown where there is nothing to tell by", function()
+  local models, why = require("lathe.language").open()
+  if not models then
+    test.skip(why)
+    return
+  end
+  local texts = { "This is a plain English sentence about the weather and the sea, which nobody reads.",
+    "Das ist ein deutscher Satz über das Wetter und das Meer, den niemand liest.",
+    "Ceci est une phrase française sur le temps et la mer, que personne ne lira jamais.",
+    "12345 67890 .... 12345", "Die Katze.", "Это русское предложение о погоде и море, которое никто не читает." }
+  local records = {}
+  for i, s in ipairs(texts) do records[i] = { id = tostring(i), text = s } end
+  local out, rejected = stage.run("filter", { language = { "en", "DE", "fr" } }, records)
+  test.equal({ #out, out[1].metadata.language, out[2].metadata.language, out[3].metadata.language }, { 3, "en", "de", "fr" })
+  test.ok(out[1].metadata.language_confidence > 0.5)
+  test.equal({ rejected[1].reason, rejected[1].detail.value, rejected[2].detail.value, rejected[3].detail.value },
+    { "language", "unknown", "unknown", "ru" })
+  test.equal(#stage.run("filter", { language = "any" }, records), 6)
+  test.equal(#stage.run("filter", { language = "unknown" }, records), 2)
+  test.equal(require("lathe.language").wanted("en, no"), { en = true, nb = true, nn = true })
+  local _, unsure = stage.run("filter", { language = "any", min_confidence = 1 }, { { text = "Die Katze." } })
+  test.equal(unsure[1].reason, "language_confidence")
+end)
+
+test.case("length in tokens of a tokenizer", function()
+  local _, _, made = stage.run("tokenizer", { vocab_size = 270 }, { { id = "1", text = ("the sea and the shore "):rep(20) } })
+  local tok = made.dir
+  local function run(options)
+    options.tokenizer = "tokenizer"
+    return stage.run("filter", options, { { text = "the sea" }, { text = ("the shore, "):rep(40) } },
+      { artifacts = { tokenizer = tok } })
+  end
+  local count = #assert(require("lathe.tokenizers").load(tok)):encode "the sea"
+  test.equal(#run { max_tokens = count }, 1)
+  local out, rejected = run { max_tokens = count - 1 }
+  test.equal({ #out, rejected[1].reason, rejected[1].detail.value }, { 0, "max_tokens", count })
+  test.equal(#run { min_tokens = count + 1 }, 1)
+  require("engine.file").remove_tree((tok:gsub("/made$", "")))
+end)
+
 return test.done()

@@ -5,15 +5,18 @@
 --   lathe.filter { "fineweb", short_lines = 0.6 }                … with a threshold of one's own
 --   lathe.filter { "gopher", "gopher_repetition", "c4", "fineweb" }
 --   lathe.filter { min_words = 20, max_characters = 100000 }     single rules
+--   lathe.filter { language = { "en", "de" } }                   which language a text is in
 --   lathe.filter { field = "metadata.score", min = 0.5 }         a field
 --   lathe.filter { where = "#output > 20 and metadata.score ~= nil" }
 --   lathe.filter { function(record) return record.lang == "en" end }
 --
--- Tried in this order: field, where, function, then the sets one after the other, each seeing what the
--- one before left of the text. A record that a rule of C4 shortened has metadata.origin_span in the place
+-- Tried in this order: field, where, function, language, tokens, then the sets one after the other, each
+-- seeing what the one before left of the text. metadata.language and metadata.language_confidence (0–1) are
+-- written where a language is asked for; "unknown" is one of its values. A record that a rule of C4 shortened has metadata.origin_span in the place
 -- of metadata.span: its text is no longer that stretch of the document.
 
 local json = require "engine.json"
+local languages = require "lathe.language"
 local named_tokenizer = require "lathe.named_tokenizer"
 local predicate = require "lathe.predicate"
 local quality = require "lathe.quality"
@@ -36,6 +39,9 @@ local M = {
     mode = { type = "string", default = "reject", choices = { "reject", "flag" },
       help = "flag: keep every record, and list the rules it fails in metadata.flags" },
     measures = { type = "boolean", default = false, help = "write what was measured to metadata.measures" },
+    language = { type = "string|table",
+      help = "keep these, such as en or en,de; any only notes metadata.language" },
+    min_confidence = { type = "number", min = 0, max = 1, help = "of the language, at least" },
     tokenizer = named_tokenizer.option("for min_tokens and max_tokens", "tokenizer"),
     min_tokens = { type = "integer", min = 0, help = "tokens, at least" },
     max_tokens = { type = "integer", min = 0, help = "tokens, at most" },
@@ -135,7 +141,7 @@ function M.check(options)
     end
   end
   local any = has_rules(options) or predicate.given(options) or options.where or options.each
-    or type(options.rules) == "function" or options.min_tokens or options.max_tokens
+    or type(options.rules) == "function" or options.min_tokens or options.max_tokens or options.language
   if not any then
     return nil, "nothing to filter by: name a set of rules (" .. table.concat(quality.names(), ", ")
       .. "), a rule, a field or a condition", "misuse"
@@ -156,6 +162,11 @@ function M.hashes(options, where)
   local out = options.min_tokens or options.max_tokens
   out = out and named_tokenizer.hashes(options.tokenizer) or {}
   out.rules = table.concat(hashes, ",")
+  if options.language then
+    local digest, message, why = languages.hash()
+    if not digest then error({ code = why, message = "filter: " .. message }, 0) end
+    out.language = digest
+  end
   return out
 end
 
@@ -194,6 +205,33 @@ local function conditions(job, record, ctx, report)
   return true
 end
 
+local function metadata_of(record)
+  if json.kind(record.metadata) ~= "object" then record.metadata = {} end
+  return record.metadata
+end
+
+local function language(record, text, ctx, report)
+  local options, cache = ctx.options, ctx.cache
+  if not options.language then return true end
+  if not cache.language then
+    local models, message, code = languages.open()
+    if not models then error({ code = code, message = message }, 0) end
+    cache.language = { models = models, wanted = languages.wanted(options.language) }
+  end
+  local code, confidence = cache.language.models:identify(text)
+  confidence = math.floor(confidence * 100 + 0.5) / 100
+  local metadata = metadata_of(record)
+  metadata.language, metadata.language_confidence = code, confidence
+  local detail = { rule = "language", value = code, confidence = confidence }
+  local wanted = cache.language.wanted
+  if wanted and not wanted[code] and not report("language", detail) then return false end
+  if (not wanted or wanted[code]) and confidence < (options.min_confidence or 0) then
+    detail.min = options.min_confidence
+    return report("language_confidence", detail)
+  end
+  return true
+end
+
 local function tokens(text, ctx, report)
   local options = ctx.options
   local least, most = options.min_tokens, options.max_tokens
@@ -204,11 +242,6 @@ local function tokens(text, ctx, report)
   if least and count < least and not report("min_tokens", { rule = "min_tokens", value = count, min = least }) then return false end
   if most and count > most and not report("max_tokens", { rule = "max_tokens", value = count, max = most }) then return false end
   return true, count
-end
-
-local function metadata_of(record)
-  if json.kind(record.metadata) ~= "object" then record.metadata = {} end
-  return record.metadata
 end
 
 -- The text is another one now: what pointed into the document no longer says so.
@@ -262,12 +295,14 @@ function M.each(record, ctx, emit)
     return flag
   end
   if not conditions(job, record, ctx, report) then return true end
-  if #job.sets > 0 or ctx.options.min_tokens or ctx.options.max_tokens then
-    local text, field = record_text.of(record, ctx.options.on)
+  local options = ctx.options
+  if #job.sets > 0 or options.language or options.min_tokens or options.max_tokens then
+    local text, field = record_text.of(record, options.on)
     if not text then
       ctx.reject(record, "no_text", field)
       return true
     end
+    if not language(record, text, ctx, report) then return true end
     local fine, count = tokens(text, ctx, report)
     if not fine then return true end
     local kept, measures = judge(job, text, ctx, report)
@@ -282,7 +317,7 @@ function M.each(record, ctx, emit)
       end
       shorten(record, field, kept)
     end
-    if ctx.options.measures then
+    if options.measures then
       measures.tokens = count
       metadata_of(record).measures = measures
     end
