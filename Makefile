@@ -203,7 +203,7 @@ bench: all ## ratios to named peers; LATHE_PEERS=PYTHON, T=bpe for one
 install: all ## into PREFIX (default /usr/local), DESTDIR respected
 	install -D -m 755 build/lathe $(DESTDIR)$(PREFIX)/bin/lathe
 	$(if $(EXTRACT_SRC),install -D -m 755 build/lathe-extract $(DESTDIR)$(PREFIX)/libexec/lathe/lathe-extract)
-	@for d in lua recipes templates; do (find $$d -type f | while read -r f; do \
+	@for d in lua recipes templates extractors; do (find $$d -type f | while read -r f; do \
 	  install -D -m 644 "$$f" "$(DESTDIR)$(PREFIX)/share/lathe/$$f"; done); done
 	@install -d $(DESTDIR)$(PREFIX)/share/lathe/doc
 	@tools/engine-doc > $(DESTDIR)$(PREFIX)/share/lathe/doc/engine.txt

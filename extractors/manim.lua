@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Scenes of animations written for Manim: each class derived from Scene (or from a scene of the same file)
--- becomes a record. The worked example of an extractor: copy it to extractors/ beside your recipe and change it.
+-- that has a method construct becomes a record. The worked example of an extractor: copy it to extractors/ beside your recipe and change it.
 --
 --   class CircleToSquare(Scene):
 --       """A circle becomes a square."""          → description
@@ -118,15 +118,15 @@ return {
     if not source:find "Scene" then return true end
     local statements = python.statements(source)
     local scenes = scenes_of(statements)
-    local head = source:sub(1, 2000)
+    local head = source:sub(1, (source:find "\nclass%s" or #source))
     for _, s in ipairs(statements) do
       if s.kind == "class" and scenes[s.name] and s.last - s.first + 1 >= ctx.options.least
-        and s.text:find "def%s+[%w_]+%s*%(" then
+        and s.text:find "def%s+construct%s*%(" then
         local whole = whole_code(s, statements)
         emit { description = description_of(s), code = whole,
           metadata = { class = s.name, line = s.first, programming_language = "python",
             youtube_url = video_in(s.text) or video_in(s.comment) or video_in(head),
-            code_features = ctx.json.array(features_of(s.text)) } }
+            code_features = ctx.json.array(features_of(whole)) } }
       end
     end
     return true

@@ -242,6 +242,7 @@ end
 -- @return boolean: true
 -- @error not_found: a folder that is not there, or nothing that matches
 function M.list(ctx, emit)
+  if ctx.options.sources then return require("lathe.extractors").list(ctx, emit, M.list) end
   local patterns = ctx.options.files
   if type(patterns) == "string" then patterns = { patterns } end
   if #patterns == 0 then return nil, "read: no files are named", "misuse" end
@@ -370,16 +371,24 @@ end
 -- @return boolean: true
 -- @error not_found: the file has gone; cancelled
 function M.each(item, ctx, emit)
+  if item.extractor then return require("lathe.extractors").each(item, ctx, emit) end
   if ctx.options.type == "auto" and is_jsonl(item.path) then return read_jsonl(item, ctx, emit) end
   return read_document(item, ctx, emit)
+end
+
+--- What the records depend on besides the options: the extractors' files.
+function M.hashes(options, where)
+  return options.sources and require("lathe.extractors").hashes(options.sources, where.root) or {}
 end
 
 M.name, M.version, M.kind = "read", 2, "map"
 M.summary = "Reads documents (pdf, docx, html, md, txt) and JSONL files."
 M.positional = { "files" }
 M.options = {
-  files = { type = "string|table", required = true,
+  files = { type = "string|table", default = {},
     help = "a file, a folder, or a pattern with *, **, ? and {a,b}; or a list of these" },
+  sources = { type = "string|table",
+    help = "extractors that make records of code from the files: \"all\", names, or { name, option = value }" },
   type = { type = "string", default = "auto", choices = { "auto", "txt", "md", "html", "docx", "pdf" },
     help = "how to read the files; auto decides by content, then by name" },
   segment = { type = "integer", default = 1 << 20, min = 64, max = 1 << 30,
