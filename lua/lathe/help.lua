@@ -490,6 +490,17 @@ local function template_text(name)
   return table.concat(out, "\n")
 end
 
+local function extractor_text(name)
+  local extractor, path = require("lathe.extractors").find(name)
+  if not extractor then return nil end
+  local out = { ("extractor %s"):format(name), wrap(extractor.description or "", 2) }
+  local rows = option_rows(extractor.options or {})
+  if #rows > 0 then out[#out + 1] = "\n  Options:\n" .. columns(rows, 4) end
+  out[#out + 1] = ('\n  In a recipe:  lathe.read { "FOLDER", sources = { "%s" } }'):format(name)
+  out[#out + 1] = ("\n  (%s; copy it to extractors/ beside your recipe and edit it)"):format(path)
+  return table.concat(out, "\n")
+end
+
 -- ---- a name, a value, everything ----
 
 local function listed(entries)
@@ -510,6 +521,7 @@ local function name_text(name)
   for _, template in ipairs(template_names()) do
     if template == name then out[#out + 1] = template_text(name) end
   end
+  out[#out + 1] = extractor_text(name)
   local entries = find_entries(name)
   if #out > 0 then
     local also = {}

@@ -86,7 +86,7 @@ end
 -- @return table: { status, body, headers (names in lower case), url }; any status that is no reason to retry
 -- @error transient (it failed at every attempt), limit, misuse, cancelled …
 function Client:request(request)
-  local sent, message, code = {}, nil, nil
+  local sent, message, code = {}
   for k, v in pairs(self.defaults) do sent[k] = v end
   for k, v in pairs(request) do sent[k] = v end
   sent.headers, message, code = filled(sent.headers)

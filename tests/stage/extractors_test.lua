@@ -53,7 +53,10 @@ class Silent(Scene):
 local function records(options, root)
   options = assert(config.check(read.options, options))
   local items, ctx = {}, { options = options, root = root or "." }
-  local fine, message, code = read.list(ctx, function(item) items[#items + 1] = item end)
+  local fine, message, code = read.list(ctx, function(item)
+    item.sha256 = file.sha256(item.file) -- as a plan does
+    items[#items + 1] = item
+  end)
   if not fine then return nil, message, code end
   local out, rejected
   out, rejected = stage.run({ name = "read", kind = "map", options = { }, each = function(record, ctx2, emit)
