@@ -214,5 +214,10 @@ for _, entry in ipairs(assert(file.list("recipes/demo"))) do
     end
   end
 end
+
+-- Parquet files of other programs.
+for _, entry in ipairs(assert(file.list("tests/store/reference"))) do
+  if entry.name:find "%.parquet$" then put("parquet", entry.name, slurp("tests/store/reference/" .. entry.name)) end
+end
 assert(file.remove_tree(path))
 assert(file.remove_tree(path .. "s"))
