@@ -321,7 +321,7 @@ local function hash_items(items, cache_path)
         seen = { info.size, info.mtime_ns, digest }
       end
       cache[item.file] = seen
-      item.sha256, item.bytes = seen[3], info.size
+      item.sha256, item.bytes = seen[3], item.from and item.bytes or info.size
     end
   end
   return cache
@@ -378,7 +378,7 @@ function M.keys(plan, run_dir)
       stage.items, stage.inputs = list_items(plan, stage, run_dir)
       parts.inputs = {}
       for i, item in ipairs(stage.items) do
-        parts.inputs[i] = { item.path, item.sha256 or item.id or "" }
+        parts.inputs[i] = { item.path, item.sha256 or item.id or "", item.key }
       end
     end
     local records = M.records_of(plan, stage.from)

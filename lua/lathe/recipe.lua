@@ -327,11 +327,11 @@ function Run:refuse_nothing(stage, out, rejected, reasons)
   local first
   for n = 0, #stage.groups - 1 do
     local _, path = parts.paths(stage.dir, n)
-    for line in file.lines(path) do
-      first = first or json.record(line).detail
+    local line = must(file.lines(path))()
+    if line then
+      first = json.record(line).detail
       break
     end
-    if first then break end
   end
   raise("failed", "stage %s: nothing could be read: %s rejected (%s)%s; all are in %s", stage.name,
     progress.count(rejected), reasons_text(reasons), first and ", the first: " .. tostring(first) or "",
