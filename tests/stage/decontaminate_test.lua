@@ -101,7 +101,7 @@ test.case("evaluation data that cannot be read stops the run", function()
   test.raises("evaluation: /no/such", run, rows, { evaluation = "/no/such/x.jsonl" }, record)
   test.raises("evaluation: ", run, '{"a":1}\nno\n', {}, record)
   test.raises("no words in the fields of 1 rows", run, { { a = 1 } }, {}, record)
-  test.raises("there are no rows", run, "", {}, record)
+  test.raises("the file is empty", run, "", {}, record)
   local module = require "lathe.stage.decontaminate"
   local config = require "lathe.config"
   test.contains(select(2, config.check(module.options, {}, module.positional)), "'evaluation' is missing")

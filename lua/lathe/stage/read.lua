@@ -142,12 +142,27 @@ local function list(ctx, emit)
   return true
 end
 
+-- The files alone, whatever they are: for extractors, which choose by themselves.
+local function plain_list(ctx, emit)
+  local fine, items = pcall(glob.list, list_of(ctx.options.files), ctx.dir)
+  if not fine then
+    if type(items) ~= "table" then error(items, 0) end
+    return nil, items.message, items.code
+  end
+  for _, item in ipairs(items) do
+    item.whole = nil
+    emit(item)
+  end
+  return true
+end
+
 --- Names the files to read: each once, in byte order of their paths, with its kind.
 -- @param ctx table: the stage's context; ctx.options.files is a pattern, file, folder or "-", or a list
 -- @param emit function: called with { path, file, bytes, kind, … } for each
 -- @return boolean: true
 -- @error not_found: a folder that is not there, or nothing that matches
 function M.list(ctx, emit)
+  if ctx.options.sources then return require("lathe.extractors").list(ctx, emit, plain_list) end
   local fine, result, message, reason = pcall(list, ctx, emit)
   if fine then return result, message, reason end
   if type(result) ~= "table" then error(result, 0) end
@@ -213,6 +228,7 @@ end
 -- @return boolean: true
 -- @error not_found: the file has gone; cancelled
 function M.each(item, ctx, emit)
+  if item.extractor then return require("lathe.extractors").each(item, ctx, emit) end
   ctx.skips = ctx.skips or set_of(ctx.options.skip)
   if type(item) == "userdata" then item = item:table() end
   return read_item(item, ctx, emit)
@@ -232,6 +248,11 @@ function M.check(options)
   return true
 end
 
+--- What the records depend on besides the options: the extractors' files.
+function M.hashes(options, where)
+  return options.sources and require("lathe.extractors").hashes(options.sources, where.root) or {}
+end
+
 M.kinds = { "txt", "md", "html", "docx", "pdf", "odt", "pptx", "epub", "ipynb", "code", "json", "jsonl", "csv", "tsv",
   "parquet", "archive" }
 
@@ -239,8 +260,10 @@ M.name, M.version, M.kind = "read", 3, "map"
 M.summary = "Reads documents, source code, JSON, CSV, Parquet and archives of these."
 M.positional = { "files" }
 M.options = {
-  files = { type = "string|table", required = true,
+  files = { type = "string|table", default = {},
     help = "a file, a folder, - for standard input, or a pattern with *, **, ? and {a,b}; or a list of these" },
+  sources = { type = "string|table",
+    help = "extractors that make records of code from the files: \"all\", names, or { name, option = value }" },
   type = { type = "string", default = "auto", choices = { "auto", "txt", "md", "html", "docx", "pdf", "odt", "pptx", "epub",
     "ipynb", "csv", "tsv", "json", "jsonl", "parquet", "code" },
     help = "how to read the files; auto decides by content, then by name" },
