@@ -559,6 +559,7 @@ function Run:context(stage, out)
     ctx.reads[label] = setmetatable({ list = (self:outputs(index)) }, Input)
   end
   ctx.log = function(level, message, fields) self.log:event(level, stage.name, message, fields) end
+  ctx.say = function(text) self.progress:line(text) end
   return ctx
 end
 
@@ -582,10 +583,11 @@ end
 function Run:barrier(stage, input)
   local out <close> = setmetatable({ dir = stage.dir, count = 0, rejected = "rejected" }, PartsWriter)
   local ctx = self:context(stage, out)
-  checked_call(stage, stage.module.all, input, ctx, function(record) out:emit(record) end)
+  ctx.dir = stage.dir
+  local facts = checked_call(stage, stage.module.all, input, ctx, function(record) out:emit(record) end)
   if worker.cancelled() then interrupted() end
   out:finish()
-  return { parts = out.count }
+  return { parts = out.count, facts = type(facts) == "table" and facts or nil }
 end
 
 function Run:artifact(stage, input)
