@@ -474,6 +474,7 @@ function Run:advance_map(stage)
   self:prepare(stage)
   if not stage.cut_done then self:cut(stage) end
   stage.ready = stage.ready or 0
+  settle_front(stage) -- before: how far ahead a part may be sent is counted from there
   local moved = false
   while self.in_flight < 2 * self.threads and #self.failures == 0 do
     local n = self:next_group(stage)

@@ -70,6 +70,26 @@ test.case("a run makes parts, counts, and is skipped the second time", function(
   end)
 end)
 
+test.case("one slow part does not stop those behind it", function()
+  test.with_dir(function(dir)
+    cli.put(dir .. "/slow.lua", [[
+local lathe = require "lathe"
+return lathe.recipe "slow" {
+  lathe.stage "items" { list = function(ctx, emit)
+      for i = 1, 40 do emit { path = tostring(i), id = tostring(i), bytes = 8 << 20 } end
+    end, each = function(item, ctx, emit)
+      local stop = os.clock() + 0.3
+      while item.path == "3" and os.clock() < stop do end
+      emit { id = item.path }
+    end },
+}
+]])
+    local status, _, err = cli.run("run slow.lua -j2", { cwd = dir })
+    test.equal(status, 0, err)
+    test.contains(err, "40 in, 40 out")
+  end)
+end)
+
 test.case("threads and streaming do not change a byte", function()
   test.with_dir(function(dir)
     setup(dir)
