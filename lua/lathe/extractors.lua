@@ -294,7 +294,7 @@ end
 local Tools = {}
 Tools.__index = Tools
 
---- The text of an item's file, as UTF-8.
+-- The text of an item's file, as UTF-8.
 function Tools:text(item)
   local bytes, message, code = file.read(item.file, TEXT_MAX)
   if not bytes then return nil, message, code end
@@ -303,7 +303,7 @@ function Tools:text(item)
   return text.to_utf8(bytes)
 end
 
---- An HTTP client (see lathe.http), kept for the item at hand.
+-- An HTTP client (see lathe.http), kept for the item at hand.
 function Tools:http()
   if not self.client then
     local client, message, code = require("lathe.http").open(self.http_options)
@@ -313,7 +313,7 @@ function Tools:http()
   return self.client
 end
 
---- Walks over the pages of an HTTP interface that answers with JSON.
+-- Walks over the pages of an HTTP interface that answers with JSON.
 -- `next` is the path of the next page's URL in an answer; or `cursor` that of a value which goes into the
 -- parameter `parameter`; or `page` is the number of the first page, counted up in `parameter` until a page
 -- has no items.
