@@ -807,6 +807,7 @@ function M.run(recipe, options)
       memory = self.memory, stages = #self.plan.stages })
     self:loop()
     self:join_rejected()
+    if not options.single then must(require("lathe.report_page").write(self)) end
     self.log:event("info", "run", "finished", { recipe = self.plan.name,
       duration_ms = math.floor((clock.now() - began) * 1000) })
   end)

@@ -100,6 +100,7 @@ function M.summary(run)
   if #last > 0 then print(("  %-12s %s"):format("records", last[1]:match "^(.*)/[^/]*$" .. "/part-*.jsonl")) end
   print(("  %-12s %s  (%s record%s, each with its reason)"):format("rejected", run.dir .. "/rejected.jsonl",
     progress.count(rejected), rejected == 1 and "" or "s"))
+  print(("  %-12s %s"):format("report", run.dir .. "/report.html"))
 end
 
 return M

@@ -150,6 +150,8 @@ local function publish(run, output, options)
   else
     join(stage, "main", output)
   end
+  local facts = stage.manifest.facts
+  if facts and facts.report then print(facts.report) end
   if stage.manifest.rejected > 0 then
     join(stage, "rejected", options.rejected)
   else -- what an earlier run left there would be read as this one's

@@ -152,19 +152,39 @@ local function nice_step(most)
   end
 end
 
--- Bins of equal width up to the 99th percentile, and one for what is above.
+-- The ends of bins: of equal width up to the 99th percentile; where a few values are far above the others,
+-- 1, 2, 5, 10 … times something.
+local function bin_ends(spread)
+  local top, ends = math.max(spread:percentile(0.99), 1), {}
+  if top > 20 * math.max(spread:percentile(0.5), 1) or top > 100 * math.max(spread:percentile(0.05), 1) then
+    local power = 10 ^ math.floor(math.log(math.max(spread:facts().least, 1), 10))
+    while true do
+      for _, times in ipairs { 1, 2, 5 } do
+        ends[#ends + 1] = math.tointeger(math.floor(times * power + 0.5))
+        if ends[#ends] > top then return ends, "log" end
+      end
+      power = power * 10
+    end
+  end
+  local step = nice_step(top)
+  for to = step, top + step, step do ends[#ends + 1] = to end
+  return ends, "linear"
+end
+
+-- { { from, to (exclusive), count } … }, the last one with everything above; and how it is scaled.
 local function histogram(spread)
   local facts = spread:facts()
-  if facts.count == 0 then return json.array {} end
-  local top = math.max(spread:percentile(0.99), 1)
-  local step, out = nice_step(top), {}
-  for from = 0, top, step do
-    out[#out + 1] = { from = from, to = from + step, count = spread:between(from, from + step) }
+  if facts.count == 0 then return json.array {}, "linear" end
+  local ends, scale = bin_ends(spread)
+  local out, from = {}, 0
+  for _, to in ipairs(ends) do
+    local count = spread:between(from, to)
+    if count > 0 or #out > 0 or scale == "linear" then out[#out + 1] = { from = from, to = to, count = count } end
+    from = to
   end
-  local last = out[#out].to
-  local above = spread:between(last, math.maxinteger)
-  if above > 0 then out[#out + 1] = { from = last, to = facts.greatest + 1, count = above, rest = true } end
-  return json.array(out)
+  local above = spread:between(from, math.maxinteger)
+  if above > 0 then out[#out + 1] = { from = from, to = facts.greatest + 1, count = above, rest = true } end
+  return json.array(out), scale
 end
 
 local function rounded(x) return math.floor(x * 100 + 0.5) / 100 end
@@ -172,7 +192,8 @@ local function rounded(x) return math.floor(x * 100 + 0.5) / 100 end
 local function lengths(spread)
   local facts = spread:facts()
   local out = { mean = rounded(facts.mean), total = math.tointeger(facts.sum) or facts.sum, least = facts.least,
-    greatest = facts.greatest, percentiles = {}, histogram = histogram(spread) }
+    greatest = facts.greatest, percentiles = {} }
+  out.histogram, out.scale = histogram(spread)
   for _, share in ipairs(PERCENTILES) do out.percentiles[("p%d"):format(math.floor(share * 100 + 0.5))] = spread:percentile(share) end
   return out
 end
@@ -286,7 +307,10 @@ function M.text(result)
     for _, f in ipairs(result.fields) do rows[#rows + 1] = spread_row(f.name .. " (characters)", f.characters) end
   end
   out[#out + 1] = columns(rows)
-  out[#out + 1] = ("  characters  0 %s %s"):format(sparkline(result.characters.histogram), number(result.characters.greatest))
+  local bins = result.characters.histogram
+  if #bins > 0 then
+    out[#out + 1] = ("  characters  %s %s %s"):format(number(bins[1].from), sparkline(bins), number(result.characters.greatest))
+  end
   out[#out + 1] = ("  vocabulary  %s words; most often %s"):format(at_least(result.vocabulary), top_line(result.vocabulary.top, 8))
   out[#out + 1] = ("  openings    %s distinct (first 10 characters); most often %s"):format(at_least(result.openings),
     top_line(result.openings.top, 4))
