@@ -65,6 +65,7 @@ local LICENSES = {
   { "LGPL-2.0", "gnu library general public license%s+version 2" },
   { "GPL-3.0", "gnu general public license%s+version 3" },
   { "GPL-2.0", "gnu general public license%s+version 2" },
+  { "Python-2.0", "python software foundation license version 2" },
   { "Apache-2.0", "apache license%s+version 2%.0" },
   { "MPL-2.0", "mozilla public license,? version 2%.0" },
   { "EPL-2.0", "eclipse public license %-? ?v ?2%.0" },

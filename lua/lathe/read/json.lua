@@ -32,9 +32,16 @@ local function record_of(line)
   return json.record(converted)
 end
 
+-- A record is one line: in JSON that was read, line ends stand only between values.
+local function on_one_line(value, record)
+  if not record or not value:find "[\r\n]" then return record end
+  return record_of((value:gsub("[\r\n]%s*", "")))
+end
+
 -- Emits one value, or rejects it; gives whether it was a record.
 local function put(item, ctx, emit, value, line, extra)
   local record, problem = record_of(value)
+  record = on_one_line(value, record)
   if not record then
     local decoded = json.decode(value)
     local kind = decoded ~= nil and json.kind(decoded)

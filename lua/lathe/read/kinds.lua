@@ -40,7 +40,8 @@ local MAGIC = {
 }
 
 local function extension_of(name)
-  return name:lower():match "%.([%w+_-]+)$"
+  local extension = name:lower():match "[^.]%.([%w+_]+)$"
+  return extension and #extension <= 12 and not extension:find "^%d%d" and extension or nil
 end
 
 -- A path as it would be called unpacked: "a.jsonl.gz" → "a.jsonl".
@@ -140,7 +141,7 @@ local function text_kind(item, head, name, whole)
   local first = head:match "^[\xef\xbb\xbf]*%s*([{%[])"
   local form = first and json_kind(item, head, whole, nil)
   if form then return form end
-  if not extension or #extension > 12 or name:match "^[^/]*$" == "-" then return "document" end
+  if not extension or name == "-" then return "document", "txt" end
   return nil, "unknown_kind", ("'.%s' is no kind of file that is known; name it by a pattern to read it as text"):format(extension)
 end
 
@@ -185,7 +186,8 @@ end
 --- What kind of file it is.
 -- @param item table: { file = path to open, path = what it is called, bytes, whole = found in a folder: then
 --   text with an unknown extension is left out }
--- @return string|nil: the kind (see above); and for code the language
+-- @return string|nil: the kind (see above); and for code the language, for a document how to read it when the
+--   name does not tell
 -- @return string: without a kind the reason: empty, binary, unsupported, unknown_kind; and a message
 -- @error io, not_found: raises { message, code }
 function M.sniff(item)
@@ -210,7 +212,7 @@ function M.sniff(item)
     head = text.to_utf8(head) or head
   end
   kind, reason, detail = text_kind(item, head, name, #head >= item.bytes and encoding == "bytes")
-  if reason == "unknown_kind" and not item.whole then return "document" end
+  if reason == "unknown_kind" and not item.whole then return "document", "txt" end
   return kind, reason, detail
 end
 

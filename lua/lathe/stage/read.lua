@@ -73,6 +73,7 @@ local function decide(item, options)
   local kind, more, detail = kinds.sniff(item)
   if kind then
     item.kind, item.language = kind, kind == "code" and more or nil
+    item.type = kind == "document" and more or nil
   else
     item.left_out, item.detail = more, detail
   end
