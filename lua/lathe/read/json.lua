@@ -60,7 +60,9 @@ function M.note(record, item, kind, row)
   if record.metadata == nil or record.metadata == json.null then record.metadata = {} end
   local metadata = record.metadata
   if json.kind(metadata) ~= "object" then return end
-  metadata.path, metadata.type, metadata.row = item.path, kind, row
+  metadata.path = item.path
+  metadata.type = kind
+  metadata.row = row
 end
 
 local function gave_up(item, ctx, line, bad)
