@@ -188,6 +188,10 @@ function M.parse(text, like)
     return nil, ("'%s' is neither true nor false"):format(text), "misuse"
   elseif kind == "string" then
     return text
+  elseif kind == "table" and not text:match "^%s*[%[{]" then -- a list: md,html,code
+    local list = {}
+    for item in text:gmatch "[^,]+" do list[#list + 1] = tonumber(item) or item:match "^%s*(.-)%s*$" end
+    return list
   elseif kind == "table" or text:match "^[%[{]" then
     local value, message = require("engine.json").decode(text)
     if value == nil then return nil, message, "misuse" end
@@ -209,6 +213,7 @@ function M.parse_for(text, spec)
   if wanted ~= "any" and not wanted:find("|", 1, true) then
     local like = spec.default
     if like == nil and wanted == "string" then like = "" end
+    if like == nil and wanted == "table" then like = {} end
     return M.parse(text, like)
   end
   local value, message, code = M.parse(text, nil)
