@@ -143,7 +143,7 @@ function meta.__index(self, key)
     if message then error(message, 2) end
     return r
   end
-  return Dataset[key]
+  return Dataset[key] or require("lathe.apply").method(key) -- ds:chunk { size = 500 }
 end
 
 function meta.__len(self) return #index(self) end
@@ -195,6 +195,11 @@ function M.open(path, options)
   return setmetatable({ path = path, paths = paths, compressed = compressed,
     max_line = options and options.max_line or 64 << 20 }, meta)
 end
+
+--- Whether a value is a dataset.
+-- @param value any
+-- @return boolean
+function M.is_dataset(value) return getmetatable(value) == meta end
 
 --- Writes records or tables to a JSONL file in one step.
 -- @param path string: the file

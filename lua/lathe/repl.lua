@@ -93,10 +93,17 @@ function M.run(recipe, options)
   return require("lathe.recipe").run(recipe, given)
 end
 
+--- Reads documents and data at the prompt: read { "docs/" }.
+-- @param options table: as for the stage read
+-- @return dataset
+-- @error raises a message: what reading fails with
+-- @example read { "README.md" }
+function M.read(options) return require("lathe.apply").source(require("lathe").read(options)) end
+
 --- The environment that typed text runs in.
 -- @return table
 function M.environment()
-  return setmetatable({ help = new_help(), run = M.run }, {
+  return setmetatable({ help = new_help(), run = M.run, read = M.read }, {
     __index = function(t, name)
       local module = PRELOADED[name] and preloaded(name)
       if module then
@@ -267,8 +274,15 @@ local function names_for(path, separator, env)
   if value == nil then return set end
   if type(value) == "string" then value = string end
   collect(value, set, 0)
-  if value == package.loaded.lathe then
-    for _, name in ipairs(require("lathe.plan").our_stages()) do set[name] = set[name] or true end
+  local dataset = separator == ":" and require("lathe.record").is_dataset(value)
+  if value == package.loaded.lathe or dataset then
+    for _, name in ipairs(require("lathe.plan").our_stages()) do
+      if value == package.loaded.lathe then
+        set[name] = set[name] or true
+      else
+        set[name] = set[name] or require("lathe.apply").method(name)
+      end
+    end
   end
   if separator == ":" then
     for k, v in pairs(set) do if type(v) ~= "function" then set[k] = nil end end

@@ -15,12 +15,16 @@ local SAMPLE_CHARACTERS, REASON_SAMPLES = 1200, 3
 local LOG_POINTS = 600
 
 local STYLE = [[
-:root { --ink: #1d2329; --dim: #65707b; --line: #d9dee3; --paper: #ffffff; --tint: #f4f6f8; --bar: #3b74b8; --rest: #a9bfdc; --warn: #b3541e; }
+:root { --ink: #1d2329; --dim: #65707b; --line: #d9dee3; --paper: #ffffff; --tint: #f4f6f8;
+  --bar: #3b74b8;
+  --rest: #a9bfdc; --warn: #b3541e; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e2e6ea; --dim: #98a3ae; --line: #373f47; --paper: #171b1f; --tint: #20262b; --bar: #6ea5e6; --rest: #3f5a7c; --warn: #e39a6b; }
+  :root { --ink: #e2e6ea; --dim: #98a3ae; --line: #373f47; --paper: #171b1f; --tint: #20262b; --bar: #6ea5e6;
+    --rest: #3f5a7c; --warn: #e39a6b; }
 }
 * { box-sizing: border-box; }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto; padding: 2rem 1.2rem 4rem; max-width: 62rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto;
+  padding: 2rem 1.2rem 4rem; max-width: 62rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .2rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; } h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
 p, .dim { color: var(--dim); } p { margin: .3rem 0; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
@@ -31,12 +35,16 @@ td.wrap { white-space: normal; } .scroll { overflow-x: auto; }
 .plot { width: 100%; height: auto; } .plot text { fill: var(--dim); font-size: 11px; } .plot .label { font-size: 12px; }
 .bar { fill: var(--bar); } .bar.rest { fill: var(--rest); } .grid { stroke: var(--line); stroke-width: 1; }
 .line { fill: none; stroke-width: 1.8; stroke: var(--bar); } .line.c2 { stroke: var(--warn); } .line.c3 { stroke: var(--dim); }
-.meter { display: inline-block; width: 7rem; height: .6rem; background: var(--tint); border-radius: .3rem; overflow: hidden; vertical-align: middle; }
+.meter { display: inline-block; width: 7rem; height: .6rem; background: var(--tint); border-radius: .3rem; overflow: hidden;
+  vertical-align: middle; }
 .meter i { display: block; height: 100%; background: var(--bar); }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .8rem; margin: 1rem 0; }
 .tile { background: var(--tint); border-radius: .5rem; padding: .7rem .9rem; } .tile b { display: block; font-size: 1.35rem; font-weight: 600; }
-pre { background: var(--tint); border-radius: .5rem; padding: .7rem .9rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; font-size: 13px; margin: .4rem 0; }
-summary { cursor: pointer; } .warn { color: var(--warn); } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: .4rem 0; } dt { color: var(--dim); } dd { margin: 0; overflow-wrap: anywhere; }
+pre { background: var(--tint); border-radius: .5rem; padding: .7rem .9rem; overflow-x: auto; white-space: pre-wrap;
+  overflow-wrap: anywhere; font-size: 13px; margin: .4rem 0; }
+summary { cursor: pointer; } .warn { color: var(--warn); }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: .4rem 0; }
+dt { color: var(--dim); } dd { margin: 0; overflow-wrap: anywhere; }
 ]]
 
 local function page(title, body)
