@@ -53,6 +53,14 @@ static int read_document(struct job *job, struct err *err) {
     return docx_read(job, err);
   case DOC_PDF:
     return pdf_read(job, err);
+  case DOC_ODT:
+    return odt_read(job, err);
+  case DOC_PPTX:
+    return pptx_read(job, err);
+  case DOC_EPUB:
+    return epub_read(job, err);
+  case DOC_IPYNB:
+    return ipynb_read(job, err);
   case DOC_ARCHIVE:
     return err_set(err, ERR_UNSUPPORTED,
                    "it is an archive or a compressed file, which is read by its members");

@@ -92,7 +92,7 @@ static void lists(void) {
 static void tables(void) {
   GIVES(DOCUMENT(P(RUN("x")) "<w:tbl><w:tr>" CELL("a") CELL("b") "</w:tr><w:tr>" CELL(
             "1") "<w:tc>" P(RUN("2")) P(RUN("3")) "</w:tc></w:tr></w:tbl>" P(RUN("y"))),
-        false, "x\n\na | b\n1 | 2 3\n\ny\n");
+        false, "x\n\n| a | b |\n|---|---|\n| 1 | 2 3 |\n\ny\n");
 }
 
 static void what_is_left_out(void) {
