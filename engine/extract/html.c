@@ -569,7 +569,7 @@ static bool begin(struct html *h, const struct element *e, const char **attribut
   case MATH:
     return begin_math(h, attributes);
   case TITLE:
-    h->in_title = !h->titled;
+    h->in_title = true; /* its text is not the page's */
     break;
   case LINK:
   case INLINE:
@@ -580,7 +580,8 @@ static bool begin(struct html *h, const struct element *e, const char **attribut
 }
 
 static void finish_title(struct html *h) {
-  if (h->in_title && h->title.len) out_meta(&h->job->out, "title", h->title.data, h->title.len);
+  if (h->in_title && !h->titled && h->title.len)
+    out_meta(&h->job->out, "title", h->title.data, h->title.len);
   h->titled = h->titled || h->title.len > 0;
   h->in_title = false;
 }

@@ -135,6 +135,13 @@ static void write_text(struct notebook *d) {
 
 /* ---- outputs ---- */
 
+/* Its plain text is then "<Figure size 640x480 with 1 Axes>", which says nothing. */
+static bool is_picture(const struct notebook *d, json_id data) {
+  return json_get(d->json, data, "image/png") != JSON_NONE ||
+         json_get(d->json, data, "image/svg+xml") != JSON_NONE ||
+         json_get(d->json, data, "image/jpeg") != JSON_NONE;
+}
+
 /* What one output says in plain text. Appended, with a line end between two. */
 static void add_output(struct notebook *d, json_id output) {
   struct buf *b = &d->text;
@@ -145,7 +152,9 @@ static void add_output(struct notebook *d, json_id output) {
     buf_adds(b, ": ");
     json_string_add(d->json, json_get(d->json, output, "evalue"), b);
   } else if (data != JSON_NONE) {
+    size_t from = b->len;
     add_lines(d, json_get(d->json, data, "text/plain"), b);
+    if (is_picture(d, data) && b->len > from && b->data[from] == '<') b->len = from;
   } else {
     add_lines(d, json_get(d->json, output, "text"), b);
   }
