@@ -112,8 +112,8 @@ end)
 test.case("ODT: notes, code, text boxes; contents, comments and deletions are left out", function()
   gives(odt([[<text:tracked-changes><text:p>gone</text:p></text:tracked-changes>
     <text:table-of-content><text:index-body><text:p>One 1</text:p></text:index-body></text:table-of-content>]]
-    .. p 'See<text:note><text:note-citation>1</text:note-citation><text:note-body>'
-      .. '<text:p>A note.</text:p></text:note-body></text:note> it<office:annotation><text:p>no</text:p></office:annotation>.'
+    .. p('See<text:note><text:note-citation>1</text:note-citation><text:note-body>'
+      .. '<text:p>A note.</text:p></text:note-body></text:note> it<office:annotation><text:p>no</text:p></office:annotation>.')
     .. p("if x:", "Preformatted_20_Text") .. p('<text:s text:c="4"/>y', "Code")
     .. p "<draw:frame><draw:text-box><text:p>boxed</text:p></draw:text-box></draw:frame>around",
     '<style:style style:name="Code" style:parent-style-name="Preformatted_20_Text"/>'), "a.odt",
