@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* require "engine.text": encodings, cleaning with a map back to the original, chunkers, counting.
+/* require "engine.text": encodings, cleaning with a map back to the original, counting.
  */
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "bind/bind.h"
-#include "bind/tokenizer.h"
-#include "text/chunk.h"
 #include "text/clean.h"
 #include "text/encoding.h"
 #include "text/width.h"
@@ -13,8 +11,6 @@
 #include <string.h>
 
 #define MAP_NAME    "lathe.run_map"
-#define CHUNKS_NAME "lathe.chunks"
-#define TOKENS_NAME "lathe.chunk_tokens"
 
 static void push_encoding(lua_State *L, const struct encoding *e) {
   lua_createtable(L, 0, 4);
@@ -280,163 +276,8 @@ static int l_clean(lua_State *L) {
   return 2;
 }
 
-/* ---- chunks ---- */
-
-static int chunks_gc(lua_State *L) {
-  struct chunks *c = luaL_checkudata(L, 1, CHUNKS_NAME);
-  chunks_clear(c);
-  return 0;
-}
-
-/* The result of a chunker: a flat list start1, end1, start2, end2 … (offsets from 0). */
-static int push_chunks(lua_State *L, const struct chunks *c) {
-  lua_createtable(L, c->n < (1u << 20) ? (int)(2 * c->n) : 1 << 20, 0);
-  for (size_t i = 0; i < c->n; i++) {
-    lua_pushinteger(L, (lua_Integer)c->v[i].start);
-    lua_seti(L, -2, (lua_Integer)(2 * i + 1));
-    lua_pushinteger(L, (lua_Integer)c->v[i].end);
-    lua_seti(L, -2, (lua_Integer)(2 * i + 2));
-  }
-  return 1;
-}
-
-/* Separators: nil, a language's name or a list of strings (kept alive by the table). */
-static void read_separators(lua_State *L, int arg, struct chunk_options *o,
-                            struct chunk_separator list[CHUNK_SEPARATORS_MAX]) {
-  if (lua_isnoneornil(L, arg)) return;
-  int type = lua_getfield(L, arg, "separators");
-  if (type == LUA_TSTRING) {
-    o->separator_count = chunk_language(lua_tostring(L, -1), &o->separators);
-    if (!o->separator_count)
-      luaL_argerror(
-          L, arg,
-          lua_pushfstring(L, "no separators are known for the language '%s'", lua_tostring(L, -1)));
-  } else if (type == LUA_TTABLE) {
-    lua_Integer n = luaL_len(L, -1);
-    if (n < 1 || n > CHUNK_SEPARATORS_MAX) luaL_argerror(L, arg, "1 to 64 separators expected");
-    for (lua_Integer i = 1; i <= n; i++) {
-      if (lua_geti(L, -1, i) != LUA_TSTRING) luaL_argerror(L, arg, "separators must be strings");
-      list[i - 1].s = lua_tolstring(L, -1, &list[i - 1].n);
-      lua_pop(L, 1);
-    }
-    o->separators = list;
-    o->separator_count = (size_t)n;
-  } else if (type != LUA_TNIL) {
-    luaL_argerror(L, arg, "option 'separators': a list of strings or a language's name expected");
-  }
-  lua_pop(L, 1);
-}
-
-/*** Cuts a text into overlapping chunks of at most `size` characters, as LangChain's
--- RecursiveCharacterTextSplitter does; text:sub(start + 1, end) is the chunk.
--- @function engine.text.chunk_characters
--- @param text string: UTF-8
--- @param options table: optional { size = 2000, overlap = 200, separators = list or language
--- ("markdown", "python", …), recursive = true, keep_separator = true, strip = true, style =
--- "python"|"javascript" }
--- @return table: start1, end1, start2, end2 … as byte offsets from 0
--- @error misuse (sizes), no_memory, cancelled
--- @example require("engine.text").chunk_characters("one two three", { size = 8, overlap = 0 }) */
-static int l_chunk_characters(lua_State *L) {
-  static const char *const known[] = {"size",           "overlap", "separators", "recursive",
-                                      "keep_separator", "strip",   "style",      NULL};
-  size_t n;
-  const char *s = luaL_checklstring(L, 1, &n);
-  struct chunk_options o;
-  struct chunk_separator list[CHUNK_SEPARATORS_MAX];
-  struct err err;
-  chunk_defaults(&o);
-  bind_options(L, 2, known);
-  o.size = (size_t)bind_opt_integer(L, 2, "size", (lua_Integer)o.size, 1, LUA_MAXINTEGER);
-  lua_Integer overlap = (lua_Integer)(o.overlap < o.size ? o.overlap : o.size / 10);
-  o.overlap = (size_t)bind_opt_integer(L, 2, "overlap", overlap, 0, (lua_Integer)o.size);
-  o.recursive = bind_opt_boolean(L, 2, "recursive", o.recursive);
-  o.keep = bind_opt_boolean(L, 2, "keep_separator", o.recursive);
-  o.strip = bind_opt_boolean(L, 2, "strip", o.strip);
-  const char *style = bind_opt_string(L, 2, "style", "python");
-  if (!strcmp(style, "javascript"))
-    o.style = CHUNK_JAVASCRIPT;
-  else if (strcmp(style, "python") != 0)
-    luaL_argerror(L, 2, "option 'style': 'python' or 'javascript' expected");
-  read_separators(L, 2, &o, list);
-  struct chunks *c = bind_new(L, sizeof *c, CHUNKS_NAME);
-  if (chunk_characters(s, n, &o, c, &err)) return bind_fail(L, &err);
-  return push_chunks(L, c);
-}
-
-static size_t offset_at(lua_State *L, int arg, lua_Integer i) {
-  int whole;
-  lua_geti(L, arg, i);
-  lua_Integer v = lua_tointegerx(L, -1, &whole);
-  if (!whole || v < 0) luaL_argerror(L, arg, lua_pushfstring(L, "entry %I is no offset", i));
-  lua_pop(L, 1);
-  return (size_t)v;
-}
-
-/* Offsets of a list, into a buffer that the collector owns. */
-static struct chunk_token *listed_offsets(lua_State *L, size_t *count) {
-  luaL_checktype(L, 2, LUA_TTABLE);
-  *count = (size_t)luaL_len(L, 2) / 2;
-  struct buf *b = bind_buf(L);
-  if (buf_reserve(b, *count * sizeof(struct chunk_token))) luaL_error(L, "out of memory");
-  struct chunk_token *tokens = (struct chunk_token *)(void *)b->data;
-  for (size_t i = 0; i < *count; i++) {
-    tokens[i].start = offset_at(L, 2, (lua_Integer)(2 * i + 1));
-    tokens[i].end = offset_at(L, 2, (lua_Integer)(2 * i + 2));
-  }
-  return tokens;
-}
-
-static int tokens_gc(lua_State *L) {
-  tokens_clear(luaL_checkudata(L, 1, TOKENS_NAME));
-  return 0;
-}
-
-/*** Cuts a text into windows of `size` tokens.
--- @function engine.text.chunk_tokens
--- @param text string: UTF-8
--- @param tokens tokenizer|table: what to count with; or the tokens' byte offsets start1, end1,
-start2,
--- end2 …, from 0
--- @param options table: optional { size = 512, overlap = 64 }
--- @return table: start1, end1 … of the chunks; a border inside a character moves to its beginning
--- @error misuse (sizes, offsets), no_memory, cancelled
--- @example require("engine.text").chunk_tokens("abcd", { 0, 1, 1, 3, 3, 4 }, { size = 2, overlap =
--- 0 }) */
-static int l_chunk_tokens(lua_State *L) {
-  static const char *const known[] = {"size", "overlap", NULL};
-  size_t n, count;
-  const char *s = luaL_checklstring(L, 1, &n);
-  struct err err;
-  struct chunk_token *tokens;
-  lua_settop(L, 3);
-  bind_options(L, 3, known);
-  lua_Integer size = bind_opt_integer(L, 3, "size", 512, 1, LUA_MAXINTEGER);
-  lua_Integer overlap =
-      bind_opt_integer(L, 3, "overlap", size > 64 ? 64 : size / 8, 0, LUA_MAXINTEGER);
-  if (lua_isuserdata(L, 2)) {
-    struct tokenizer_work *work;
-    const struct tokenizer *t = bind_check_tokenizer(L, 2, &work);
-    struct tokens *ts = bind_new(L, sizeof *ts, TOKENS_NAME);
-    if (tokenizer_encode(t, work, s, n, TOKENIZER_SPANS | TOKENIZER_PLAIN, ts, &err))
-      return bind_fail(L, &err);
-    _Static_assert(sizeof(struct token_span) == sizeof(struct chunk_token), "both are two offsets");
-    tokens = (struct chunk_token *)(void *)ts->spans;
-    count = ts->count;
-  } else {
-    tokens = listed_offsets(L, &count);
-  }
-  struct chunks *c = bind_new(L, sizeof *c, CHUNKS_NAME);
-  if (chunk_tokens(s, n, tokens, count, (size_t)size, (size_t)overlap, c, &err))
-    return bind_fail(L, &err);
-  return push_chunks(L, c);
-}
-
 int luaopen_engine_text(lua_State *L);
 int luaopen_engine_text(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
-  static const luaL_Reg chunks_meta[] = {{"__gc", chunks_gc}, {"__close", chunks_gc}, {NULL, NULL}};
-  static const luaL_Reg tokens_meta[] = {{"__gc", tokens_gc}, {"__close", tokens_gc}, {NULL, NULL}};
   static const luaL_Reg map_methods[] = {{"origin", map_origin},
                                          {"output", map_output},
                                          {"encode", map_encode},
@@ -457,11 +298,7 @@ int luaopen_engine_text(lua_State *L) {
                                        {"release", l_release},
                                        {"clean", l_clean},
                                        {"run_map", l_run_map},
-                                       {"chunk_characters", l_chunk_characters},
-                                       {"chunk_tokens", l_chunk_tokens},
                                        {NULL, NULL}};
-  bind_metatable(L, CHUNKS_NAME, none, chunks_meta);
-  bind_metatable(L, TOKENS_NAME, none, tokens_meta);
   bind_metatable(L, MAP_NAME, map_methods, map_meta);
   luaL_newlib(L, functions);
   return 1;

@@ -9,6 +9,7 @@
 -- DIFFERS did not do the same work, and its ratio says nothing. What is timed is what a user would call,
 -- strings and tables of results included; reading the inputs and importing libraries are not.
 
+local chunk = require "engine.chunk"
 local clock = require "engine.clock"
 local dedup = require "engine.dedup"
 local file = require "engine.file"
@@ -19,7 +20,6 @@ local json = require "engine.json"
 local model = require "engine.model"
 local safetensors = require "engine.safetensors"
 local tensor = require "engine.tensor"
-local text = require "engine.text"
 local tokenizer = require "engine.tokenizer"
 local worker = require "engine.worker"
 
@@ -275,19 +275,41 @@ bench { name = "bpe-train", title = "BPE training, 8,192 entries, 1 thread", uni
     return { amount = total_bytes(docs) / MB, run = run, ask = { text = path, vocab_size = 8192 } }
   end }
 
-bench { name = "chunk", title = "recursive chunking 1000/200", unit = "MB/s", peers = { "langchain-text-splitters" },
+-- Text to spans; the peers have no spans and make strings.
+bench { name = "chunk", title = "recursive chunking 1000/200", unit = "MB/s", peers = { "langchain-text-splitters" }, same = equal,
   prepare = function()
     local c = corpus()
-    local options = { size = 1000, overlap = 200 }
+    local cut = assert(chunk.new { size = 1000, overlap = 200 })
     local function run()
       local chunks = {}
-      for _, doc in ipairs(c.docs) do
-        local at = text.chunk_characters(doc, options)
-        for i = 1, #at, 2 do chunks[#chunks + 1] = doc:sub(at[i] + 1, at[i + 1]) end
+      for i, doc in ipairs(c.docs) do chunks[i] = cut(doc) end
+      return function()
+        local count, bytes = 0, 0
+        for _, at in ipairs(chunks) do
+          count = count + #at // 2
+          for i = 1, #at, 2 do bytes = bytes + at[i + 1] - at[i] end
+        end
+        return { count, bytes }
       end
-      return function() return { #chunks, total_bytes(chunks) } end
     end
     return { amount = c.bytes / MB, run = run, ask = { text = c.path, size = 1000, overlap = 200 } }
+  end }
+
+-- The peer: LangChain's split_text_on_tokens over tiktoken, which is its TokenTextSplitter without the download.
+bench { name = "chunk-tokens", title = "chunking by tokens 512/64", unit = "MB/s", peers = { "langchain-text-splitters" },
+  prepare = function()
+    local path, note = vocabulary "gpt2"
+    local c, cut = corpus(), nil
+    local function before()
+      cut = assert(chunk.new { method = "windows", unit = "tokens", size = 512, overlap = 64, tokenizer = assert(tokenizer.load(path)) })
+    end
+    local function run()
+      local count = 0
+      for _, doc in ipairs(c.docs) do count = count + #cut(doc) // 2 end
+      return function() return count end
+    end
+    return { amount = c.bytes / MB, before = before, run = run, note = (note and note .. "; " or "") .. "encoding included, caches cold",
+      ask = { text = c.path, tokenizer = path, size = 512, overlap = 64 } }
   end }
 
 bench { name = "dedup", title = "MinHash near duplicates", unit = "MB/s", peers = { "rensa", "datatrove" },

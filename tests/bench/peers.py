@@ -60,20 +60,24 @@ def hf_tokenizers(q):
     return run
 
 
-@for_each(["bpe", "bpe-llama3", "bpe-qwen"], "tiktoken")
-def tiktoken_(q):
-    """Ids of merged tokens are their ranks. It has no normalizer: other counts than Qwen2.5's are
-    possible where a text is not NFC."""
+def tiktoken_encoding(path):
+    """Ids of merged tokens are their ranks."""
     import tiktoken
     bytes_of = {c: b for b, c in byte_characters().items()}
-    model = json.loads(read(q["tokenizer"]))
+    model = json.loads(read(path))
     special = {t["content"]: t["id"] for t in model["added_tokens"]}
     ranks = {bytes(bytes_of[c] for c in token): i for token, i in model["model"]["vocab"].items()
              if token not in special}
     pattern = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
     for step in model["pre_tokenizer"].get("pretokenizers", []):
         pattern = step.get("pattern", {}).get("Regex", pattern)
-    enc, docs = tiktoken.Encoding("bench", pat_str=pattern, mergeable_ranks=ranks, special_tokens={}), documents(q["text"])
+    return tiktoken.Encoding("bench", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+
+
+@for_each(["bpe", "bpe-llama3", "bpe-qwen"], "tiktoken")
+def tiktoken_(q):
+    """It has no normalizer: other counts than Qwen2.5's are possible where a text is not NFC."""
+    enc, docs = tiktoken_encoding(q["tokenizer"]), documents(q["text"])
 
     def run():
         ids = [enc.encode_ordinary(d) for d in docs]
@@ -148,6 +152,19 @@ def langchain(q):
         chunks = [splitter.split_text(d) for d in docs]
         yield
         yield [sum(map(len, chunks)), sum(len(c.encode()) for d in chunks for c in d)]
+    return run
+
+
+@peer("chunk-tokens", "langchain-text-splitters")
+def langchain_tokens(q):
+    from langchain_text_splitters import Tokenizer, split_text_on_tokens
+    enc, docs = tiktoken_encoding(q["tokenizer"]), documents(q["text"])
+    tok = Tokenizer(chunk_overlap=q["overlap"], tokens_per_chunk=q["size"], decode=enc.decode, encode=enc.encode_ordinary)
+
+    def run():
+        chunks = [split_text_on_tokens(text=d, tokenizer=tok) for d in docs]
+        yield
+        yield sum(map(len, chunks))
     return run
 
 

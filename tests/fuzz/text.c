@@ -33,22 +33,31 @@ static void check_map(const struct run_map *m, const struct buf *in, const struc
 }
 
 static void chunk(const struct buf *text, unsigned seed) {
+  static const char *const languages[] = {"c", "python", "lua", "html"};
   struct chunk_options o;
+  struct chunk_work w = {0};
   struct chunks c = {0};
   chunk_defaults(&o);
-  o.size = 1 + seed % 50;
-  o.overlap = seed / 50 % o.size;
-  o.keep = seed & 1;
-  o.style = seed & 2 ? CHUNK_PYTHON : CHUNK_JAVASCRIPT;
-  if (chunk_characters(text->data, text->len, &o, &c, NULL)) abort();
+  o.method = (enum chunk_method)(seed % 6);
+  o.unit = seed & 1 || o.method == CHUNK_WINDOWS ? CHUNK_CHARACTERS : CHUNK_BYTES;
+  o.size = 1 + seed / 6 % 50;
+  o.overlap = seed / 300 % o.size;
+  o.language = languages[seed / 6 % 4];
+  if (o.method < CHUNK_WINDOWS && seed & 64) o.mode = seed & 128 ? CHUNK_PYTHON : CHUNK_JAVASCRIPT;
+  if (chunk_text(&o, &w, text->data, text->len, NULL, 0, &c, NULL)) abort();
   for (size_t k = 0; k < c.n; k++) {
-    if (c.v[k].start >= c.v[k].end || c.v[k].end > text->len) abort();
-    if (k && c.v[k].start < c.v[k - 1].start) abort();
-    if (utf8_floor(text->data, text->len, c.v[k].start) != c.v[k].start) abort();
-    if (o.keep && utf8_count(text->data + c.v[k].start, c.v[k].end - c.v[k].start) > o.size)
-      abort();
+    const struct chunk *v = &c.v[k];
+    if (v->start >= v->end || v->end > text->len) abort();
+    if (k && v->start < v[-1].start) abort();
+    if (utf8_floor(text->data, text->len, v->start) != v->start) abort();
+    size_t units = o.unit == CHUNK_BYTES ? v->end - v->start
+                                         : utf8_count(text->data + v->start, v->end - v->start);
+    bool one = utf8_count(text->data + v->start, v->end - v->start) == 1;
+    if (o.mode == CHUNK_NATIVE && units > o.size && !one) abort();
   }
+  if (chunk_headings(text->data, text->len, &c, NULL)) abort();
   chunks_clear(&c);
+  chunk_work_clear(&w);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -6,7 +6,7 @@ local cli = require "tests.support.cli"
 local file = require "engine.file"
 
 local SCRIPT = [[
-local text, dedup = require "engine.text", require "engine.dedup"
+local text, dedup, chunk = require "engine.text", require "engine.dedup", require "engine.chunk"
 local dir = ...
 local function say(value, message, code)
   if value == nil then error(code, 0) end
@@ -15,7 +15,12 @@ end
 local s = ("Grün­e  W\u{FB01}esen\r\n\nsind e\u{301}s. "):rep(300)
 local cleaned, map, code = text.clean(s)
 say(cleaned, map, code)
-say(text.chunk_characters(cleaned, { size = 100, overlap = 10 }))
+for _, method in ipairs { "recursive", "sentence", "markdown", "code" } do
+  local cut = say(chunk.new { method = method, size = 100, overlap = 10 })
+  say(chunk.headings(cleaned, say(cut(cleaned))))
+end
+local cut = say(chunk.new { mode = "python", separators = { "\\s", "" }, regex = true, size = 9, keep_separator = false })
+say(cut(cleaned))
 say(text.to_utf8("Caf\xe9 "):rep(100))
 say(text.nfc(s))
 local d = say(dedup.new { memory = 1, scratch = arg[1] })

@@ -39,21 +39,4 @@ test.case("cleaning leads back to the original", function()
   test.equal(text.clean("a  b", { spaces = false }), "a  b")
 end)
 
-test.case("chunks are spans", function()
-  local s = "The first sentence. The second, a longer one.\n\nAnother paragraph, here."
-  local c = assert(text.chunk_characters(s, { size = 30, overlap = 0 }))
-  local parts = {}
-  for i = 1, #c, 2 do parts[#parts + 1] = s:sub(c[i] + 1, c[i + 1]) end
-  test.equal(parts, { "The first sentence. The", "second, a longer one.", "Another paragraph, here." })
-  test.equal(text.chunk_tokens("abcd", { 0, 1, 1, 3, 3, 4 }, { size = 2, overlap = 0 }), { 0, 3, 3, 4 })
-  test.equal(text.chunk_characters("x = 1\nclass A\nclass B", { size = 9, overlap = 0, separators = "python" }),
-    { 0, 5, 6, 13, 14, 21 })
-  test.raises("klingon", text.chunk_characters, "x", { separators = "klingon" })
-  test.raises("separators", text.chunk_characters, "x", { separators = {} })
-  test.raises("'overlap'", text.chunk_characters, "x", { size = 5, overlap = 6 })
-  test.raises("'style'", text.chunk_characters, "x", { style = "perl" })
-  local none, _, code = text.chunk_tokens("abc", { 0, 9 })
-  test.equal({ none, code }, { nil, "misuse" })
-end)
-
 return test.done()
