@@ -92,13 +92,14 @@ static int l_parse(lua_State *L) {
 -- @return integer
 -- @example require("engine.tokens").windows_of(100, 32, 32, "drop") */
 static int l_windows_of(lua_State *L) {
-  lua_Integer n = luaL_checkinteger(L, 1), size = luaL_checkinteger(L, 2), stride = luaL_checkinteger(L, 3);
+  lua_Integer n = luaL_checkinteger(L, 1), size = luaL_checkinteger(L, 2),
+              stride = luaL_checkinteger(L, 3);
   int rest = luaL_checkoption(L, 4, "keep", RESTS);
   luaL_argcheck(L, size >= 1, 2, "at least 1");
   luaL_argcheck(L, stride >= 1 && stride <= size, 3, "1 to size");
   lua_pushinteger(L, n < 2 ? 0
-                           : (lua_Integer)token_windows_of((uint64_t)n, (size_t)size, (size_t)stride,
-                                                           (enum token_rest)rest));
+                           : (lua_Integer)token_windows_of((uint64_t)n, (size_t)size,
+                                                           (size_t)stride, (enum token_rest)rest));
   return 1;
 }
 
@@ -110,7 +111,8 @@ static int l_windows_of(lua_State *L) {
 -- @return integer: 1 … n, each once
 -- @example require("engine.tokens").shuffled(1, 10, 42) */
 static int l_shuffled(lua_State *L) {
-  lua_Integer i = luaL_checkinteger(L, 1), n = luaL_checkinteger(L, 2), seed = luaL_checkinteger(L, 3);
+  lua_Integer i = luaL_checkinteger(L, 1), n = luaL_checkinteger(L, 2),
+              seed = luaL_checkinteger(L, 3);
   luaL_argcheck(L, n >= 1 && i >= 1 && i <= n, 1, "1 to n");
   lua_pushinteger(L, (lua_Integer)token_shuffled((uint64_t)i - 1, (uint64_t)n, (uint64_t)seed) + 1);
   return 1;
@@ -229,8 +231,9 @@ static int file_ids(lua_State *L) {
   struct token_file *f = check_file(L, 1);
   lua_Integer from = luaL_checkinteger(L, 2), n = luaL_checkinteger(L, 3);
   uint64_t count = token_file_count(f);
-  luaL_argcheck(L, from >= 1 && n >= 0 && (lua_Unsigned)n <= count &&
-                       (lua_Unsigned)from - 1 <= count - (lua_Unsigned)n,
+  luaL_argcheck(L,
+                from >= 1 && n >= 0 && (lua_Unsigned)n <= count &&
+                    (lua_Unsigned)from - 1 <= count - (lua_Unsigned)n,
                 2, "outside of the tokens");
   uint32_t *ids = lua_newuserdatauv(L, (size_t)n * 4 + 1, 0);
   token_file_ids(f, (uint64_t)from - 1, (size_t)n, ids);
@@ -334,17 +337,21 @@ int luaopen_engine_tokens(lua_State *L) {
   static const luaL_Reg writer_methods[] = {
       {"add", writer_add}, {"commit", writer_commit}, {"close", writer_gc}, {NULL, NULL}};
   static const luaL_Reg writer_meta[] = {{"__gc", writer_gc}, {"__close", writer_gc}, {NULL, NULL}};
-  static const luaL_Reg file_methods[] = {{"documents", file_documents}, {"key", file_key},
-                                          {"ids", file_ids},             {"windows", file_windows},
-                                          {"close", file_gc},            {NULL, NULL}};
+  static const luaL_Reg file_methods[] = {
+      {"documents", file_documents}, {"key", file_key},  {"ids", file_ids},
+      {"windows", file_windows},     {"close", file_gc}, {NULL, NULL}};
   static const luaL_Reg file_meta[] = {
       {"__gc", file_gc}, {"__close", file_gc}, {"__len", file_len}, {NULL, NULL}};
   static const luaL_Reg windows_methods[] = {
       {"get", windows_get}, {"batch", windows_batch}, {NULL, NULL}};
-  static const luaL_Reg windows_meta[] = {{"__gc", windows_gc}, {"__len", windows_len}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"json", l_json},         {"parse", l_parse},
-                                       {"windows_of", l_windows_of}, {"shuffled", l_shuffled},
-                                       {"writer", l_writer},     {"open", l_open},
+  static const luaL_Reg windows_meta[] = {
+      {"__gc", windows_gc}, {"__len", windows_len}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"json", l_json},
+                                       {"parse", l_parse},
+                                       {"windows_of", l_windows_of},
+                                       {"shuffled", l_shuffled},
+                                       {"writer", l_writer},
+                                       {"open", l_open},
                                        {NULL, NULL}};
   bind_metatable(L, WRITER_NAME, writer_methods, writer_meta);
   bind_metatable(L, FILE_NAME, file_methods, file_meta);

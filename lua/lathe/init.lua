@@ -105,11 +105,17 @@ function M.stage(name)
   end
 end
 
---- Opens a JSONL file as a dataset: ds[1], #ds, ds:records().
+--- Opens a JSONL file as a dataset: ds[1], #ds, ds:records(). With a tokenizer, as windows of tokens:
+-- ds[1].input, ds[1].target, ds:loader { batch = 8, shuffle = true }.
 -- @param path string: a file or a stage's folder of parts
+-- @param options table: optional; with tokenizer = path or tokenizer, those of lathe.windows (size, stride, pack …)
 -- @return dataset
--- @error not_found, io
-function M.open(path) return require("lathe.record").open(path) end
+-- @error not_found, io, misuse
+-- @example local ds = require("lathe").open("train.jsonl", { tokenizer = "models/x", size = 256 })
+function M.open(path, options)
+  if options and options.tokenizer then return require("lathe.windows").open(path, options) end
+  return require("lathe.record").open(path, options)
+end
 
 return setmetatable(M, {
   __index = function(_, name)

@@ -135,6 +135,16 @@ function Dataset:fields(n)
   return names
 end
 
+--- Batches of windows of tokens, where the records are windows (the stage `windows` makes them).
+-- @param options table: batch, shuffle, seed, epoch, drop_last; see lathe.windows
+-- @return loader: for input, target, batch in loader do … end
+-- @error misuse: the records are no windows
+function Dataset:loader(options)
+  local ds, message = require("lathe.windows").open(self)
+  if not ds then error(message, 2) end
+  return ds:loader(options)
+end
+
 local meta = { __name = "dataset" }
 
 function meta.__index(self, key)

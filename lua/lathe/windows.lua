@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Windows of tokens as a dataset: what a training loop, or a person at the prompt, takes from texts.
 --
---   local ds = lathe.windows_of("train.jsonl", { tokenizer = "models/x", size = 256, stride = 128 })
+--   local ds = lathe.open("train.jsonl", { tokenizer = "models/x", size = 256, stride = 128 })
 --   #ds                                    how many windows
 --   local input, target = ds[1]()          tensors of 256 token ids; target is input shifted by one
 --   for input, target, batch in ds:loader { batch = 8, shuffle = true, seed = 1 } do … end
@@ -213,12 +213,13 @@ function Loader:get(k)
   return input, target, for_model(input, target, counts, ds.size), list
 end
 
-function Loader:__call(_, _)
-  if self.at >= #self then
+-- A loop begins with no input in its hand.
+function Loader:__call(_, input)
+  if input == nil then
+    if self.at then self.epoch = self.epoch + 1 end -- each round has an order of its own
     self.at = 0
-    self.epoch = self.epoch + 1 -- the next round has an order of its own
-    return nil
   end
+  if self.at >= #self then return nil end
   self.at = self.at + 1
   return self:get(self.at)
 end
@@ -236,15 +237,13 @@ function Windows:loader(options)
     seed = { type = "integer", default = 42 }, epoch = { type = "integer", default = 1, min = 1 },
     drop_last = { type = "boolean", default = false } }, options or {}, { "batch" })
   if not checked then error(message, 2) end
-  checked.dataset, checked.at = self, 0
+  checked.dataset = self
   return setmetatable(checked, Loader)
 end
 
---- Gives up the mapped file, and removes it when it was a temporary one.
+--- Gives up the mapped file.
 function Windows:close()
   if self.file then self.file:close() end
-  if self.temporary then file.remove_tree(self.temporary) end
-  rawset(self, "temporary", nil)
 end
 
 local meta = { __name = "windows", __close = Windows.close, __gc = Windows.close }
@@ -263,14 +262,12 @@ function meta.__tostring(self)
     self.file and (", every %d, of %d tokens in %d documents"):format(self.stride, #self.file, self.file:documents()) or "")
 end
 
-local function over(f, o, rest)
+local function over(f, o)
   local stride = o.stride or o.size
   if stride > o.size then return nil, ("a stride (%d) larger than the size (%d) leaves tokens out"):format(stride, o.size), "misuse" end
   local w, message, code = f:windows { size = o.size, stride = stride, packed = o.pack or false, rest = o.last or "keep" }
   if not w then return nil, message, code end
-  local ds = { file = f, windows = w, size = o.size, stride = stride, pad = o.pad_id or 0 }
-  for k, v in pairs(rest or {}) do ds[k] = v end
-  return setmetatable(ds, meta)
+  return setmetatable({ file = f, windows = w, size = o.size, stride = stride, pad = o.pad_id or 0 }, meta)
 end
 
 local function is_token_file(path)
@@ -311,10 +308,11 @@ function M.open(source, options)
     if not f then return nil, message, code end
     return over(f, o)
   end
-  local ds, message, code = source, nil, nil
+  local ds = source
   if type(source) == "string" then
-    ds, message, code = record_module.open(source)
-    if not ds then return nil, message, code end
+    local opened, message, code = record_module.open(source)
+    if not opened then return nil, message, code end
+    ds = opened
   end
   if not o.tokenizer then
     local first = ds:head(1)[1]
@@ -324,11 +322,9 @@ function M.open(source, options)
     end
     return nil, "windows: name a tokenizer: tokenizer = \"a model's folder or tokenizer.json\"", "misuse"
   end
-  local tok, tokenizer_json
-  tok, tokenizer_json, code = load_tokenizer(o.tokenizer)
-  if not tok then return nil, tokenizer_json, code end
-  local fine
-  fine, message, code = token_ids(tok, o)
+  local tok, tokenizer_json, kind = load_tokenizer(o.tokenizer)
+  if not tok then return nil, tokenizer_json, kind end
+  local fine, message, code = token_ids(tok, o)
   if not fine then return nil, message, code end
   local key
   key, message, code = key_of(ds.paths, tokenizer_json, o)

@@ -132,7 +132,7 @@ end
 
 function Stream:emit(start, count, whole)
   local job = self.job
-  if job.options.budget and job.used + count > job.options.budget then
+  if job.options.budget and (job.over > 0 or job.used + count > job.options.budget) then
     job.over, job.over_tokens = job.over + 1, job.over_tokens + count
     return
   end
