@@ -258,8 +258,8 @@ end
 function meta.__len(self) return #self.windows end
 function meta.__newindex() error("a dataset is read only", 2) end
 function meta.__tostring(self)
-  return ("windows: %d of %d tokens%s"):format(#self, self.size,
-    self.file and (", every %d, of %d tokens in %d documents"):format(self.stride, #self.file, self.file:documents()) or "")
+  return ("%d windows of %d tokens%s"):format(#self, self.size,
+    self.file and (", one every %d, from %d tokens of %d documents"):format(self.stride, #self.file, self.file:documents()) or "")
 end
 
 local function over(f, o)
