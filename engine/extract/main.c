@@ -100,7 +100,6 @@ struct watch {
   int pidfd;     /* readable when the child has ended; −1: look every tick */
   uint32_t page; /* as last seen */
   double page_cpu;
-  uint32_t skips;
   double cpu_before; /* of children that were killed before */
 };
 
@@ -146,7 +145,9 @@ static enum watched watch_child(struct watch *w, const struct job *job, int *sta
       w->page_cpu = cpu;
     }
     if (p[0].revents) why = WATCH_ENGINE_GONE;
-    if (page && cpu - w->page_cpu > (double)job->request.page_seconds) why = WATCH_PAGE;
+    if (page && cpu - w->page_cpu > (double)job->request.page_seconds &&
+        atomic_compare_exchange_strong(&job->progress->page, &page, PROGRESS_KILLED))
+      why = WATCH_PAGE;
     if (w->cpu_before + cpu > (double)job->request.cpu_seconds) why = WATCH_CPU;
     if (why == WATCH_ENDED) continue;
     kill(w->pid, SIGKILL);
@@ -161,20 +162,26 @@ static void report(uint32_t how, int value) {
   while (send(EXTRACT_CONTROL_FD, &e, sizeof e, MSG_NOSIGNAL) < 0 && errno == EINTR) continue;
 }
 
-/* A page was killed: says so; true when the document goes on behind it. */
+/* A page was killed: says so; true when the document goes on behind the last page that was sent,
+ * the killed one left out. After EXTRACT_SKIPS pages only those before the last killed one are
+ * finished. */
 static bool skip_page(struct watch *w, struct job *job, int data) {
-  uint32_t pages = atomic_load(&job->progress->pages);
+  uint32_t pages = atomic_load(&job->progress->pages), done = atomic_load(&job->progress->done);
+  if (job->last_page && job->last_page < pages) pages = job->last_page;
   out_init(&job->out, data);
   out_note(&job->out, "page %u skipped: more than %u s of CPU time", w->page,
            job->request.page_seconds);
-  bool more = ++w->skips < EXTRACT_SKIPS && w->page < pages;
-  if (!more && w->page < pages)
-    out_note(&job->out, "pages %u to %u skipped: %u pages took too long before them", w->page + 1,
-             pages, w->skips);
-  if (w->page >= UINT32_MAX - 1) return false;
-  job->first_page = w->page + 1;
+  if (done >= w->page || done + 1 < job->first_page) done = job->first_page - 1; /* it lies */
+  job->first_page = done + 1;
   atomic_store(&job->progress->page, 0);
-  return more;
+  if (job->last_page || w->page > pages) return false;
+  job->skips[job->skip_count++] = w->page;
+  if (job->skip_count < EXTRACT_SKIPS) return job->first_page < pages || w->page != pages;
+  if (w->page < pages)
+    out_note(&job->out, "pages %u to %u skipped: %u pages took too long before them", w->page + 1,
+             pages, job->skip_count);
+  job->last_page = w->page - 1;
+  return job->first_page <= job->last_page;
 }
 
 static void serve(struct job *job, int data) {
@@ -183,6 +190,7 @@ static void serve(struct job *job, int data) {
   bool again = true;
   atomic_store(&job->progress->page, 0);
   atomic_store(&job->progress->pages, 0);
+  atomic_store(&job->progress->done, 0);
   while (again) {
     again = false;
     if (!start_child(&w, job, data)) {
@@ -259,6 +267,7 @@ int main(void) {
   while (receive(&job.request, fds)) {
     job.fd = fds[0];
     job.first_page = 1;
+    job.last_page = job.skip_count = 0;
     job.progress = progress;
     serve(&job, fds[1]);
     close(fds[0]);

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* PDF to text, by poppler, page by page in reading order.
+/* PDF to text, by poppler: what drawing lost (reading order, paragraphs, headings, tables, lists,
+ * code) is found again from the places and fonts of the characters; pdf_page.h draws the way.
  *
- * A page is a run of characters with a rectangle each and stretches of one font. From these come
- * back what drawing lost:
+ * Some of it needs more than one page: a running header is one because it repeats, a sentence goes
+ * on overleaf, a heading is large beside the body's type. So a window of pages is held:
  *
- *   lines      poppler's own; words hyphenated at line ends are left to the stage clean
- *   paragraphs a blank line where the distance to the line above is larger than usual, or where a
- *              sentence ends above and the line is indented, or the line above is short
- *   tables     pieces side by side on one line are joined by " | "
- *   lists      "- " for a bullet, wherever it was drawn
- *   bold       "**…**", from the font's name
- *   numbers    a page's number alone at its top or bottom is left out
- *   headings   "# ", "## " before a short line in larger type, or one that alone is bold
+ *        edges only          text not written yet
+ *   ┌─┬─┬─┬─┬─┬─┬─┬─┐ ┌─┬───┬─┬─┬─┬─┬─┬─┬─┬─┬─┐
+ *   │ │ │ │ │ │ │ │ │ │p│p+1│ │ │ │ │ │ │ │ │ │       BEHIND pages before, AHEAD after
+ *   └─┴─┴─┴─┴─┴─┴─┴─┘ └─┴───┴─┴─┴─┴─┴─┴─┴─┴─┴─┘
+ *
+ * page p is written when p + 1 is laid out and all of the window is loaded; nothing is read twice,
+ * and memory does not grow with the document. A window of more than GLYPHS_MAX characters is not
+ * filled further.
  *
  * progress->page tells the server which page is at work; when that page uses too much CPU time this
- * process is killed and another starts at first_page. So a page's text is sent when it is whole.
+ * process is killed and another one starts behind the last page that was written (progress->done),
+ * with the killed page on its list of pages to leave out. While a page's text is sent, page is 0:
+ * the server may not kill then, so that nothing is sent twice.
  * Without poppler this file only says which package is missing.
  */
 #include "extract/worker.h"
@@ -37,73 +40,93 @@ int pdf_read(struct job *job, struct err *err) {
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "extract/pdf_page.h"
 
-#include <math.h>
 #include <poppler.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
-#define PAGES_MAX     100000
-#define TITLE_RATIO   1.4f /* of the body's size */
-#define HEADING_RATIO 1.15f
-#define HEADING_MAX   120  /* characters */
-#define GAP_RATIO     1.2f /* of the usual distance between lines */
-#define CELL_GAP      0.8f /* of the size */
-#define SHORT_RATIO   0.6f /* of the usual length of lines */
-#define SIZES         512  /* half points: sizes up to 256 pt are told apart */
+#define PAGES_MAX   100000
+#define AHEAD       16
+#define BEHIND      8
+#define WINDOW      (BEHIND + AHEAD + 1)
+#define GLYPHS_MAX  ((size_t)2 << 20) /* 64 MiB */
+#define ENTRIES_MAX ((size_t)100000)  /* of the outline */
+#define OUTLINE_MAX 32                /* depth */
 
 uint32_t pdf_version(void) {
   return POPPLER_MAJOR_VERSION << 16 | POPPLER_MINOR_VERSION << 8 | POPPLER_MICRO_VERSION;
 }
 
-/* One character as it will be written. */
-struct glyph {
-  uint32_t c;           /* U+000A ends a line */
-  float x1, y1, x2, y2; /* y grows downwards */
-  float size;
-  bool bold;
+struct pdf {
+  struct job *job;
+  PopplerDocument *document;
+  uint32_t pages;
+  uint32_t loaded;              /* pages 1 … loaded are loaded, or left out */
+  uint32_t laid;                /* … are laid out */
+  struct pdf_page ring[WINDOW]; /* page n at n % WINDOW; number 0: free, or left out */
+  struct pdf_style style;
+  struct buf text;
+  uint64_t characters, unknown; /* of them without a meaning: U+FFFD, private use */
+  uint64_t left_out;            /* running headers and footers */
+  bool has_text;
 };
 
-struct line {
-  size_t from, to; /* glyphs, the newline left out */
-  float top, bottom, left, right, size;
-  bool bold; /* all of it */
-  bool heading, cells;
-  bool item; /* of a list */
-};
+/* ---- the server's watch ---- */
 
-struct page {
-  struct glyph *glyphs;
-  size_t count;
-  struct line *lines;
-  size_t line_count;
-  size_t *marks; /* glyphs: bullets that stand apart from their text */
-  size_t mark_count;
-};
+static void at_work(struct pdf *d, uint32_t page) {
+  atomic_store(&d->job->progress->page, page);
+}
 
-static void page_clear(struct page *p) {
-  mem_free(p->glyphs);
-  mem_free(p->lines);
-  mem_free(p->marks);
-  *p = (struct page){0};
+/* From here on the server may not kill us for that page; if it has decided to already, wait for
+ * it. */
+static void off_work(struct pdf *d, uint32_t page) {
+  uint32_t expected = page;
+  while (!atomic_compare_exchange_strong(&d->job->progress->page, &expected, 0)) {
+    if (expected != PROGRESS_KILLED) break;
+    pause();
+    expected = page;
+  }
+}
+
+static bool is_skipped(const struct job *job, uint32_t page) {
+  for (uint32_t i = 0; i < job->skip_count; i++)
+    if (job->skips[i] == page) return true;
+  return false;
 }
 
 /* ---- a page in ---- */
 
-static bool is_bold(const char *font) {
-  return font && (strcasestr(font, "bold") || strcasestr(font, "black") ||
-                  strcasestr(font, "heavy") || strcasestr(font, "semib"));
+static bool holds(const char *font, const char *const *words) {
+  for (; font && *words; words++)
+    if (strcasestr(font, *words)) return true;
+  return false;
 }
 
-static void set_fonts(PopplerPage *source, struct page *p) {
+static bool is_bold(const char *font) {
+  static const char *const words[] = {"bold",   "black", "heavy", "semib", "demi", "cmbx",
+                                      "cmssbx", "sfbx",  "ecbx",  "-medi", NULL};
+  return holds(font, words);
+}
+
+static bool is_mono(const char *font) {
+  static const char *const words[] = {"mono",  "courier",      "consol", "menlo",    "monaco",
+                                      "cmtt",  "sftt",         "ectt",   "typewri",  "txtt",
+                                      "code",  "cmsltt",       "fixed",  "inconsol", "nimbusmon",
+                                      "cmvtt", "lettergothic", NULL};
+  return holds(font, words);
+}
+
+static void set_fonts(PopplerPage *source, struct pdf_page *p) {
   GList *list = poppler_page_get_text_attributes(source);
   for (GList *l = list; l; l = l->next) {
     const PopplerTextAttributes *a = l->data;
-    bool bold = is_bold(a->font_name);
+    bool bold = is_bold(a->font_name), mono = is_mono(a->font_name);
     for (gint i = a->start_index; i <= a->end_index && i >= 0 && (size_t)i < p->count; i++) {
       p->glyphs[i].bold = bold;
+      p->glyphs[i].mono = mono;
       p->glyphs[i].size = (float)a->font_size;
     }
   }
@@ -117,7 +140,14 @@ static uint32_t plain_character(uint32_t c) {
   return c;
 }
 
-static int load_glyphs(PopplerPage *source, struct page *p, struct err *err) {
+static void set_box(struct pdf_glyph *g, const PopplerRectangle *r) {
+  g->x1 = (float)r->x1, g->y1 = (float)r->y1;
+  g->x2 = (float)r->x2, g->y2 = (float)r->y2;
+  if (!(g->x1 > -1e6f && g->x2 < 1e6f && g->y1 > -1e6f && g->y2 < 1e6f)) /* also NaN */
+    g->x1 = g->x2 = g->y1 = g->y2 = 0;
+}
+
+static int load_glyphs(PopplerPage *source, struct pdf *d, struct pdf_page *p, struct err *err) {
   PopplerRectangle *boxes = NULL;
   guint n = 0;
   int rc = 0;
@@ -128,12 +158,11 @@ static int load_glyphs(PopplerPage *source, struct page *p, struct err *err) {
   if (!p->glyphs) rc = err_nomem(err, bytes * sizeof *p->glyphs, "a page");
   for (size_t i = 0; !rc && i < bytes; i += used) {
     uint32_t c = utf8_decode(text + i, bytes - i, &used);
-    struct glyph *g = &p->glyphs[p->count];
+    struct pdf_glyph *g = &p->glyphs[p->count];
     g->c = c == UTF8_BAD ? 0xFFFD : plain_character(c);
-    if (p->count < n) {
-      g->x1 = (float)boxes[p->count].x1, g->y1 = (float)boxes[p->count].y1;
-      g->x2 = (float)boxes[p->count].x2, g->y2 = (float)boxes[p->count].y2;
-    }
+    if (p->count < n) set_box(g, &boxes[p->count]);
+    d->characters++;
+    d->unknown += g->c == 0xFFFD || (g->c >= 0xE000 && g->c < 0xF000);
     p->count++;
   }
   if (!rc) set_fonts(source, p);
@@ -142,264 +171,101 @@ static int load_glyphs(PopplerPage *source, struct page *p, struct err *err) {
   return rc;
 }
 
-/* Is there a hole before this character that no space fills, as between the cells of a table? */
-static bool begins_cell(const struct page *p, const struct line *l, size_t i) {
-  const struct glyph *g = &p->glyphs[i], *before = g - 1;
-  return i > l->from && g->c != ' ' && before->c != ' ' && before->x2 > before->x1 &&
-         g->x1 - before->x2 > CELL_GAP * g->size;
+static struct pdf_page *slot(struct pdf *d, uint32_t page) {
+  return &d->ring[page % WINDOW];
 }
 
-static void measure_line(const struct page *p, struct line *l) {
-  bool first = true;
-  l->bold = true;
-  for (size_t i = l->from; i < l->to; i++) {
-    const struct glyph *g = &p->glyphs[i];
-    if (g->c == ' ') continue;
-    l->bold = l->bold && g->bold;
-    l->cells = l->cells || begins_cell(p, l, i);
-    if (!(g->y2 > g->y1)) continue;
-    if (first) l->top = g->y1, l->bottom = g->y2, l->left = g->x1, l->right = g->x2;
-    first = false;
-    l->top = fminf(l->top, g->y1), l->bottom = fmaxf(l->bottom, g->y2);
-    l->left = fminf(l->left, g->x1), l->right = fmaxf(l->right, g->x2);
-    l->size = fmaxf(l->size, g->size);
+static int load_page(struct pdf *d, uint32_t number, struct err *err) {
+  struct pdf_page *p = slot(d, number);
+  double width = 0, height = 0;
+  pdf_page_clear(p);
+  if (is_skipped(d->job, number)) return 0;
+  at_work(d, number);
+  PopplerPage *source = poppler_document_get_page(d->document, (int)number - 1);
+  p->number = number;
+  int rc = 0;
+  if (source) { /* else a damaged page: it has no text */
+    poppler_page_get_size(source, &width, &height);
+    p->width = (float)width;
+    p->height = (float)height;
+    rc = load_glyphs(source, d, p, err);
+    g_object_unref(source);
   }
+  if (!rc) rc = pdf_pieces(p, &d->style, err);
+  if (!rc) pdf_edges(p);
+  off_work(d, number);
+  return rc;
 }
 
-static bool is_bullet(uint32_t c) {
-  return c == 0x2022 || c == 0x2023 || c == 0x2043 || c == 0x2219 || c == 0x25AA || c == 0x25AB ||
-         c == 0x25CF || c == 0x25E6 || c == 0xF0B7;
+static size_t glyphs_held(struct pdf *d, uint32_t from) {
+  size_t n = 0;
+  for (uint32_t i = from; i <= d->loaded; i++) n += slot(d, i)->count;
+  return n;
 }
 
-static void skip_spaces(const struct page *p, struct line *l) {
-  while (l->to > l->from && p->glyphs[l->to - 1].c == ' ') l->to--;
-  while (l->from < l->to && p->glyphs[l->from].c == ' ') l->from++;
-}
-
-/* Bullets come off the front of their line; a line of nothing else only leaves marks. */
-static void take_bullets(struct page *p, struct line *l) {
-  size_t i = l->from;
-  while (i < l->to && (is_bullet(p->glyphs[i].c) || p->glyphs[i].c == ' ')) i++;
-  if (i == l->to)
-    for (size_t k = l->from; k < i; k++)
-      if (is_bullet(p->glyphs[k].c)) p->marks[p->mark_count++] = k;
-  l->item = i > l->from && i < l->to;
-  l->from = i;
-}
-
-/* A mark belongs to the nearest line to its right at its height. */
-static void place_marks(struct page *p) {
-  for (size_t m = 0; m < p->mark_count; m++) {
-    const struct glyph *g = &p->glyphs[p->marks[m]];
-    struct line *best = NULL;
-    float middle = (g->y1 + g->y2) / 2;
-    for (struct line *l = p->lines; l < p->lines + p->line_count; l++)
-      if (middle > l->top && middle < l->bottom && l->left > g->x1 &&
-          (!best || l->left < best->left))
-        best = l;
-    if (best) best->item = true;
+/* Loads pages until the window behind `page` is full. */
+static int fill_window(struct pdf *d, uint32_t page, struct err *err) {
+  int rc = 0;
+  while (!rc && d->loaded < d->pages && d->loaded < page + AHEAD && !d->job->out.gone) {
+    if (d->loaded > page && glyphs_held(d, page) > GLYPHS_MAX) break;
+    rc = load_page(d, ++d->loaded, err);
   }
-}
-
-static int split_lines(struct page *p, struct err *err) {
-  size_t count = 1, marks = 1, from = 0;
-  for (size_t i = 0; i < p->count; i++) {
-    count += p->glyphs[i].c == '\n';
-    marks += is_bullet(p->glyphs[i].c);
-  }
-  p->lines = mem_zeros(count, sizeof *p->lines);
-  p->marks = mem_zeros(marks, sizeof *p->marks);
-  if (!p->lines || !p->marks) return err_nomem(err, count * sizeof *p->lines, "a page's lines");
-  for (size_t i = 0; i <= p->count; i++) {
-    if (i < p->count && p->glyphs[i].c != '\n') continue;
-    struct line *l = &p->lines[p->line_count];
-    *l = (struct line){.from = from, .to = i};
-    from = i + 1;
-    skip_spaces(p, l);
-    take_bullets(p, l);
-    if (l->from == l->to) continue;
-    measure_line(p, l);
-    p->line_count++;
-  }
-  place_marks(p);
-  return 0;
-}
-
-/* A line of digits alone at the top or bottom of a page is its number, not its text. */
-static bool is_page_number(const struct page *p, const struct line *l) {
-  bool above = false, below = false;
-  if (l->to - l->from > 5) return false;
-  for (size_t i = l->from; i < l->to; i++)
-    if (p->glyphs[i].c < '0' || p->glyphs[i].c > '9') return false;
-  for (size_t i = 0; i < p->line_count; i++) {
-    above = above || (&p->lines[i] != l && p->lines[i].top < l->bottom);
-    below = below || (&p->lines[i] != l && p->lines[i].bottom > l->top);
-  }
-  return above != below;
-}
-
-static void drop_page_number(struct page *p) {
-  size_t n = p->line_count;
-  if (n < 2) return;
-  if (is_page_number(p, &p->lines[n - 1]))
-    p->line_count--;
-  else if (is_page_number(p, &p->lines[0]))
-    memmove(p->lines, p->lines + 1, --p->line_count * sizeof *p->lines);
-}
-
-static int load_page(PopplerDocument *document, int index, struct page *p, struct err *err) {
-  PopplerPage *source = poppler_document_get_page(document, index);
-  if (!source) return 0; /* a damaged page: the caller sees no lines */
-  int rc = load_glyphs(source, p, err);
-  if (!rc) rc = split_lines(p, err);
-  if (!rc) drop_page_number(p);
-  g_object_unref(source);
+  pdf_settle(&d->style);
   return rc;
 }
 
 /* ---- a page out ---- */
 
-static int compare_floats(const void *a, const void *b) {
-  float x = *(const float *)a, y = *(const float *)b;
-  return (x > y) - (x < y);
-}
-
-struct style {
-  float body;  /* size of most characters, in points */
-  float step;  /* usual distance between lines */
-  float width; /* length of long lines */
-};
-
-static float quantile(float *values, size_t n, size_t percent) {
-  if (n == 0) return 0;
-  qsort(values, n, sizeof *values, compare_floats);
-  return values[(n - 1) * percent / 100];
-}
-
-/* The size that most characters of the page have. */
-static float body_size(const struct page *p) {
-  size_t count[SIZES] = {0}, best = 0;
-  for (size_t i = 0; i < p->count; i++) {
-    float half = p->glyphs[i].size * 2 + 0.5f;
-    if (half >= 1 && half < SIZES) count[(size_t)half]++;
+static int lay_out(struct pdf *d, uint32_t number, struct err *err) {
+  struct pdf_page *p = slot(d, number), *window[WINDOW];
+  size_t n = 0, at = 0;
+  if (d->laid >= number) return 0;
+  d->laid = number;
+  if (p->number != number) return 0;
+  uint32_t from = number > BEHIND ? number - BEHIND : 1;
+  for (uint32_t i = from; i <= d->loaded && n < WINDOW; i++) {
+    if (i == number) at = n;
+    if (slot(d, i)->number == i) window[n++] = slot(d, i);
   }
-  for (size_t i = 1; i < SIZES; i++)
-    if (count[i] > count[best]) best = i;
-  return (float)best / 2;
+  at_work(d, number);
+  pdf_drop_running(window, n, at, &d->style);
+  d->left_out += p->left_out;
+  int rc = pdf_layout(p, &d->style, err);
+  off_work(d, number);
+  return rc;
 }
 
-static int measure_page(const struct page *p, struct style *s, struct err *err) {
-  size_t n = 0;
-  float *values = mem_array(p->line_count + 1, sizeof *values);
-  if (!values) return err_nomem(err, p->line_count * sizeof *values, "a page's lines");
-  for (size_t i = 1; i < p->line_count; i++) {
-    float step = p->lines[i].bottom - p->lines[i - 1].bottom;
-    if (step > 0.5f && step < 3 * (p->lines[i].bottom - p->lines[i].top)) values[n++] = step;
-  }
-  s->step = quantile(values, n, 30); /* tables and gaps are on the larger side */
-  for (n = 0; n < p->line_count; n++) values[n] = p->lines[n].right - p->lines[n].left;
-  s->width = quantile(values, n, 75);
-  mem_free(values);
+/* Keeps of a written page only what later ones are compared with. */
+static void keep_edges(struct pdf_page *p) {
+  mem_free(p->glyphs);
+  mem_free(p->pieces);
+  mem_free(p->blocks);
+  buf_clear(&p->text);
+  p->glyphs = NULL;
+  p->pieces = NULL;
+  p->blocks = NULL;
+  p->count = p->piece_count = p->block_count = p->block_cap = 0;
+}
+
+static int give_page(struct pdf *d, uint32_t number, struct err *err) {
+  struct job *job = d->job;
+  struct pdf_page *p = slot(d, number), *next = NULL;
+  int rc = fill_window(d, number + 1 < d->pages ? number + 1 : number, err);
+  if (!rc) rc = lay_out(d, number, err);
+  if (!rc && number < d->pages) rc = lay_out(d, number + 1, err);
+  if (rc) return rc;
+  if (number < d->pages && slot(d, number + 1)->number == number + 1) next = slot(d, number + 1);
+  if (p->number != number) return 0; /* left out: the server has said so */
+  buf_reset(&d->text);
+  rc = pdf_write(p, next, &d->style, &d->text, err);
+  if (rc) return rc;
+  d->has_text = d->has_text || p->block_count > 0;
+  out_page(&job->out, number);
+  if (p->block_count) out_raw(&job->out, d->text.data, d->text.len);
+  out_flush(&job->out);
+  atomic_store(&job->progress->done, number);
+  keep_edges(p);
   return 0;
-}
-
-static uint32_t last_of(const struct page *p, const struct line *l) {
-  return p->glyphs[l->to - 1].c;
-}
-
-/* Two pieces on one line of the page, the second to the right of the first. */
-static bool is_beside(const struct line *l, const struct line *above) {
-  float middle = (l->top + l->bottom) / 2;
-  return middle > above->top && middle < above->bottom && l->left > above->right;
-}
-
-static void find_headings(struct page *p, const struct style *s) {
-  for (size_t i = 0; i < p->line_count; i++) {
-    struct line *l = &p->lines[i];
-    const struct line *above = i ? l - 1 : NULL, *below = i + 1 < p->line_count ? l + 1 : NULL;
-    uint32_t last = last_of(p, l);
-    if (s->body <= 0 || l->item || l->to - l->from > HEADING_MAX) continue;
-    bool larger = l->size >= s->body * HEADING_RATIO;
-    bool alone = l->bold && below && !(above && above->bold) && !below->bold &&
-                 !is_beside(below, l) && !(above && is_beside(l, above));
-    bool sentence = last == '.' || last == ':' || last == ',' || last == ';';
-    l->heading = larger || (alone && !sentence && l->size >= s->body * 0.95f);
-  }
-}
-
-static bool begins_sentence(uint32_t c) {
-  return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '"' || c == '(' || c >= 0xC0;
-}
-
-static bool ends_sentence(uint32_t c) {
-  return c == '.' || c == '!' || c == '?' || c == ':' || c == '"' || c == 0x201D;
-}
-
-/* Does a paragraph end with the line above, and another begin? */
-static bool begins_paragraph(const struct page *p, const struct line *l, const struct line *above,
-                             const struct style *s) {
-  bool sentence = ends_sentence(last_of(p, above));
-  float indent = l->left - above->left;
-  if (!sentence || !begins_sentence(p->glyphs[l->from].c)) return false;
-  if (indent > 0.4f * s->body && indent < 5 * s->body) return true;
-  return above->right - above->left < s->width * SHORT_RATIO;
-}
-
-/* Does a new block begin with this line? */
-static bool begins_block(const struct page *p, size_t i, const struct style *s) {
-  const struct line *l = &p->lines[i], *above = &p->lines[i - 1];
-  float distance = l->bottom - above->bottom;
-  if (l->heading != above->heading) return true;
-  if (l->heading) /* a heading that runs on filled its line */
-    return fabsf(l->size - above->size) > 0.5f || distance > 1.6f * l->size ||
-           above->right - above->left < s->width * SHORT_RATIO;
-  if (l->item) return true;
-  if (l->cells && above->cells) return distance > 3 * l->size;
-  if (distance > 0 && s->step > 0 && distance > s->step * GAP_RATIO) return true;
-  return begins_paragraph(p, l, above, s);
-}
-
-static void write_line(const struct page *p, const struct line *l, struct buf *out) {
-  char bytes[4];
-  bool bold = false;
-  for (size_t i = l->from; i < l->to; i++) {
-    const struct glyph *g = &p->glyphs[i];
-    bool space = g->c == ' ', wanted = space ? bold : g->bold && !l->heading;
-    if (space && bold) { /* close before a space when the next word is not bold */
-      size_t next = i;
-      while (next < l->to && p->glyphs[next].c == ' ') next++;
-      wanted = next < l->to && p->glyphs[next].bold;
-    }
-    bool cell = begins_cell(p, l, i);
-    if (bold && (cell || !wanted)) buf_add(out, "**", 2);
-    if (cell) buf_add(out, " | ", 3);
-    if (wanted && (cell || !bold)) buf_add(out, "**", 2);
-    bold = wanted;
-    buf_add(out, bytes, utf8_encode(g->c, bytes));
-  }
-  if (bold) buf_add(out, "**", 2);
-}
-
-static void write_page(const struct page *p, const struct style *s, struct buf *out) {
-  bool in_list = false;
-  for (size_t i = 0; i < p->line_count; i++) {
-    const struct line *l = &p->lines[i];
-    bool beside = i > 0 && is_beside(l, l - 1);
-    bool begins = i == 0 || (!beside && begins_block(p, i, s));
-    bool next_item = l->item && in_list;
-    if (i > 0 && beside)
-      buf_adds(out, " | ");
-    else if (i > 0)
-      buf_adds(out, begins && !next_item ? "\n\n" : l->heading ? " " : "\n");
-    if (begins) in_list = l->item;
-    if (l->item && begins) buf_adds(out, "- ");
-    if (l->heading && begins) buf_adds(out, l->size >= s->body * TITLE_RATIO ? "# " : "## ");
-    write_line(p, l, out);
-  }
-  if (p->line_count == 0) return;
-  const struct line *last = &p->lines[p->line_count - 1]; /* a sentence may go on overleaf */
-  bool open = !last->heading && !last->cells && !ends_sentence(last_of(p, last));
-  buf_adds(out, open ? "\n" : "\n\n");
 }
 
 /* ---- the document ---- */
@@ -420,62 +286,140 @@ static int open_document(struct job *job, PopplerDocument **out, struct err *err
   return rc;
 }
 
-static void give_title(struct job *job, PopplerDocument *document) {
-  char *title = poppler_document_get_title(document);
-  if (title && *title && strcasecmp(title, "untitled") && strcasecmp(title, "(anonymous)"))
-    out_meta(&job->out, "title", title, strlen(title));
-  g_free(title);
+/* Titles that programs put in by themselves. */
+static bool is_no_title(const char *title) {
+  static const char *const ends[] = {".doc",  ".docx", ".dvi", ".tex",
+                                     ".indd", ".qxd",  ".rtf", ".odt"};
+  size_t n = strlen(title);
+  if (!n || !strcasecmp(title, "untitled") || !strcasecmp(title, "(anonymous)") ||
+      !strncasecmp(title, "Microsoft Word - ", 17))
+    return true;
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+    if (n > strlen(ends[i]) && !strcasecmp(title + n - strlen(ends[i]), ends[i])) return true;
+  return false;
 }
 
-static int read_page(struct job *job, PopplerDocument *document, uint32_t number, bool *has_text,
-                     struct style *style, struct err *err) {
-  struct page p = {0};
-  struct buf text;
-  buf_init(&text);
-  int rc = load_page(document, (int)number - 1, &p, err);
-  if (!rc && p.line_count) {
-    if (style->body <= 0) style->body = body_size(&p);
-    rc = measure_page(&p, style, err);
+static void give_title(struct pdf *d) {
+  char *title = poppler_document_get_title(d->document);
+  if (title && !is_no_title(title)) out_meta(&d->job->out, "title", title, strlen(title));
+  g_free(title);
+  char *author = poppler_document_get_author(d->document);
+  if (author && *author && strcasecmp(author, "(anonymous)") != 0)
+    out_meta(&d->job->out, "author", author, strlen(author));
+  g_free(author);
+}
+
+static uint32_t page_of(struct pdf *d, const PopplerDest *dest) {
+  uint32_t page = 0;
+  if (!dest) return 0;
+  if (dest->type == POPPLER_DEST_NAMED && dest->named_dest) {
+    PopplerDest *found = poppler_document_find_dest(d->document, dest->named_dest);
+    if (found)
+      page = (uint32_t)(found->page_num > 0 ? found->page_num : 0), poppler_dest_free(found);
+    return page;
   }
-  if (!rc && p.line_count) {
-    find_headings(&p, style);
-    write_page(&p, style, &text);
-    rc = buf_check(&text, "a page's text", err);
+  return (uint32_t)(dest->page_num > 0 ? dest->page_num : 0);
+}
+
+static bool add_entry(struct pdf *d, const PopplerAction *action, int depth) {
+  struct pdf_style *s = &d->style;
+  if (action->type != POPPLER_ACTION_GOTO_DEST || !action->any.title) return true;
+  uint32_t page = page_of(d, action->goto_dest.dest);
+  if (!page || s->entry_count >= ENTRIES_MAX) return s->entry_count < ENTRIES_MAX;
+  if ((s->entry_count & (s->entry_count - 1)) == 0) {
+    size_t cap = s->entry_count ? s->entry_count * 2 : 1;
+    struct pdf_entry *e = mem_rearray(s->entries, cap, sizeof *e);
+    if (!e) return false;
+    s->entries = e;
   }
-  if (!rc) {
-    *has_text = *has_text || text.len > 0;
-    out_page(&job->out, number);
-    out_raw(&job->out, text.data ? text.data : "", text.len);
-    out_flush(&job->out);
+  const char *title = action->any.title;
+  s->entries[s->entry_count++] =
+      (struct pdf_entry){page, depth, pdf_title_hash(title, strlen(title))};
+  return true;
+}
+
+/* The outline names headings and says how deep they are. A damaged one may be endless: it is
+ * bounded in entries and depth. */
+static bool read_outline(struct pdf *d, PopplerIndexIter *iter, int depth) {
+  bool more = iter != NULL && depth <= OUTLINE_MAX;
+  while (more) {
+    PopplerAction *action = poppler_index_iter_get_action(iter);
+    if (action) {
+      more = add_entry(d, action, depth);
+      poppler_action_free(action);
+    }
+    PopplerIndexIter *child = more ? poppler_index_iter_get_child(iter) : NULL;
+    if (child) {
+      more = read_outline(d, child, depth + 1);
+      poppler_index_iter_free(child);
+    }
+    more = more && poppler_index_iter_next(iter);
+    if (!more) break;
   }
-  buf_clear(&text);
-  page_clear(&p);
+  return d->style.entry_count < ENTRIES_MAX;
+}
+
+static int by_page(const void *a, const void *b) {
+  const struct pdf_entry *x = a, *y = b;
+  return (x->page > y->page) - (x->page < y->page);
+}
+
+static void load_outline(struct pdf *d) {
+  PopplerIndexIter *iter = poppler_index_iter_new(d->document);
+  if (!iter) return;
+  read_outline(d, iter, 1);
+  poppler_index_iter_free(iter);
+  if (d->style.entries)
+    qsort(d->style.entries, d->style.entry_count, sizeof *d->style.entries, by_page);
+}
+
+static void give_notes(struct pdf *d) {
+  if (d->left_out)
+    out_note(&d->job->out, "running headers, footers and page numbers left out: %llu lines",
+             (unsigned long long)d->left_out);
+  if (d->unknown * 50 > d->characters)
+    out_note(&d->job->out,
+             "%llu of %llu characters have no meaning: a font does not say what it draws",
+             (unsigned long long)d->unknown, (unsigned long long)d->characters);
+}
+
+static int read_pages(struct pdf *d, struct err *err) {
+  struct job *job = d->job;
+  int rc = 0;
+  d->loaded = d->laid = job->first_page - 1;
+  for (uint32_t i = job->first_page; !rc && i <= d->pages && !job->out.gone; i++)
+    rc = give_page(d, i, err);
+  if (!rc) give_notes(d);
+  if (!rc && !d->has_text && job->first_page <= 1 && !job->skip_count)
+    rc = err_set(err, ERR_FORMAT,
+                 "unreadable PDF: no text on its %u page%s (scanned images need "
+                 "OCR first)",
+                 d->pages, d->pages == 1 ? "" : "s");
   return rc;
 }
 
 int pdf_read(struct job *job, struct err *err) {
-  PopplerDocument *document;
-  bool has_text = false;
-  struct style style = {0}; /* the body's size is that of the first page with text */
-  int rc = open_document(job, &document, err);
-  if (rc) return rc;
-  int n = poppler_document_get_n_pages(document);
-  if (n > PAGES_MAX) rc = err_set(err, ERR_LIMIT, "limit: %d pages, more than %d", n, PAGES_MAX);
+  struct pdf *d = mem_zero(sizeof *d);
+  if (!d) return err_nomem(err, sizeof *d, "a PDF");
+  d->job = job;
+  buf_init(&d->text);
+  int rc = open_document(job, &d->document, err);
+  int n = rc ? 0 : poppler_document_get_n_pages(d->document);
+  if (!rc && n > PAGES_MAX)
+    rc = err_set(err, ERR_LIMIT, "limit: %d pages, more than %d", n, PAGES_MAX);
   if (!rc && n <= 0) rc = err_set(err, ERR_FORMAT, "unreadable PDF: it has no pages");
   if (!rc) {
+    d->pages = job->last_page && job->last_page < (uint32_t)n ? job->last_page : (uint32_t)n;
     atomic_store(&job->progress->pages, (uint32_t)n);
-    if (job->first_page <= 1) give_title(job, document);
+    if (job->first_page <= 1) give_title(d);
+    load_outline(d);
+    rc = read_pages(d, err);
   }
-  for (uint32_t i = job->first_page; !rc && i <= (uint32_t)n && !job->out.gone; i++) {
-    atomic_store(&job->progress->page, i);
-    rc = read_page(job, document, i, &has_text, &style, err);
-  }
-  g_object_unref(document);
-  if (!rc && !has_text && job->first_page <= 1)
-    rc = err_set(err, ERR_FORMAT,
-                 "unreadable PDF: no text on its %d page%s (scanned images need "
-                 "OCR first)",
-                 n, n == 1 ? "" : "s");
+  for (size_t i = 0; i < WINDOW; i++) pdf_page_clear(&d->ring[i]);
+  pdf_style_clear(&d->style);
+  buf_clear(&d->text);
+  if (d->document) g_object_unref(d->document);
+  mem_free(d);
   return rc;
 }
 

@@ -19,9 +19,11 @@
 /* Shared with the server, which kills the child when one page takes too long. The child may lie in
  * it; then only its own pages suffer. */
 struct progress {
-  _Atomic uint32_t page; /* at work on it; 0: before the first */
+  _Atomic uint32_t page; /* at work on it; 0: on none, or sending one; PROGRESS_KILLED: too late */
   _Atomic uint32_t pages;
+  _Atomic uint32_t done; /* the last page that was sent */
 };
+#define PROGRESS_KILLED UINT32_MAX
 
 struct job {
   int fd; /* the document; position 0 */
@@ -29,6 +31,9 @@ struct job {
   struct extract_request request;
   struct progress *progress;
   uint32_t first_page; /* of a PDF: where to go on after a page was killed */
+  uint32_t last_page;  /* … and where to stop; 0: at the end */
+  uint32_t skips[EXTRACT_SKIPS];
+  uint32_t skip_count; /* pages that were killed */
   struct out out;
 };
 

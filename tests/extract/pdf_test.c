@@ -70,15 +70,15 @@ static void gives(const char *content, const char *want) {
 
 static void paragraphs(void) {
   gives(TEXT("700", LONG1) TEXT("686", LONG2) TEXT("664", LONG1) TEXT("650", LONG2),
-        LONG1 "\n" LONG2 "\n\n" LONG1 "\n" LONG2 "\n\n");
+        LONG1 " " LONG2 "\n\n" LONG1 " " LONG2 "\n\n");
   gives(TEXT("700", LONG1) TEXT("686", LONG2) AT("F", "11", "90", "672", LONG1) TEXT("658", LONG2),
-        LONG1 "\n" LONG2 "\n\n" LONG1 "\n" LONG2 "\n\n"); /* an indented line begins one */
+        LONG1 " " LONG2 "\n\n" LONG1 " " LONG2 "\n\n"); /* an indented line begins one */
 }
 
 static void headings_and_bold(void) {
   gives(AT("B", "18", "72", "740", "Title") TEXT("710", LONG1) TEXT("696", LONG2)
             AT("B", "11", "72", "672", "Section") TEXT("650", LONG1) TEXT("636", LONG2),
-        "# Title\n\n" LONG1 "\n" LONG2 "\n\n## Section\n\n" LONG1 "\n" LONG2 "\n\n");
+        "# Title\n\n" LONG1 " " LONG2 "\n\n## Section\n\n" LONG1 " " LONG2 "\n\n");
   gives("BT /F 11 Tf 72 700 Td (A ) Tj /B 11 Tf (bold term) Tj /F 11 Tf ( is so.) Tj ET",
         "A **bold term** is so.\n\n");
 }
@@ -86,7 +86,7 @@ static void headings_and_bold(void) {
 static void lists_and_tables(void) {
   gives(TEXT("700", LONG1) TEXT("686", LONG2) TEXT("664", "\\225 one") TEXT("650", "\\225 two")
             TEXT("628", LONG1) TEXT("614", LONG2),
-        LONG1 "\n" LONG2 "\n\n- one\n- two\n\n" LONG1 "\n" LONG2 "\n\n");
+        LONG1 " " LONG2 "\n\n- one\n- two\n\n" LONG1 " " LONG2 "\n\n");
 }
 
 static void pages_and_their_numbers(void) {
@@ -94,7 +94,7 @@ static void pages_and_their_numbers(void) {
                                TEXT("700", LONG2) AT("F", "11", "300", "40", "2"),
                                TEXT("700", "End.") AT("F", "11", "300", "40", "3")};
   char *got = text_of(three, 3);
-  CHECK_STR(got, LONG1 "\n" LONG2 "\n\nEnd.\n\n");
+  CHECK_STR(got, LONG1 " " LONG2 "\n\nEnd.\n\n");
   free(got);
   REQUIRE(page_count == 3);
   CHECK_INT(pages[0].page, 1);
