@@ -4,13 +4,16 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "bind/bind.h"
+#include "text/boilerplate.h"
 #include "text/clean.h"
+#include "text/pii.h"
 #include "text/encoding.h"
 #include "text/width.h"
 
 #include <string.h>
 
-#define MAP_NAME    "lathe.run_map"
+#define MAP_NAME     "lathe.run_map"
+#define PHRASES_NAME "lathe.clean_phrases"
 
 static void push_encoding(lua_State *L, const struct encoding *e) {
   lua_createtable(L, 0, 4);
@@ -242,42 +245,161 @@ static int l_run_map(lua_State *L) {
   return 1;
 }
 
-/*** Cleans a text: line ends, control and zero-width characters, ligatures, form C, blanks.
+struct phrases {
+  struct clean_phrases *phrases;
+};
+
+static int phrases_gc(lua_State *L) {
+  struct phrases *p = luaL_checkudata(L, 1, PHRASES_NAME);
+  clean_phrases_free(p->phrases);
+  p->phrases = NULL;
+  return 0;
+}
+
+/*** Phrases that mark a line as boilerplate, for the option `boilerplate` of engine.text.clean.
+-- @function engine.text.phrases
+-- @param phrases table: list of strings in small letters, of two characters or more
+-- @param longest integer: optional, the characters of a line that may still go (200)
+-- @return phrases
+-- @error misuse (a phrase too short), no_memory
+-- @example require("engine.text").phrases { "all rights reserved" } */
+static int l_phrases(lua_State *L) {
+  struct err err;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_Integer n = luaL_len(L, 1), longest = luaL_optinteger(L, 2, 200);
+  luaL_argcheck(L, n < 65536, 1, "too many phrases");
+  luaL_argcheck(L, longest > 0, 2, "a number from 1 expected");
+  lua_settop(L, 1);
+  struct phrases *p = bind_new(L, sizeof *p, PHRASES_NAME);
+  const char **list = lua_newuserdatauv(L, (size_t)(n ? n : 1) * sizeof *list, 0);
+  for (lua_Integer i = 1; i <= n; i++) {
+    if (lua_geti(L, 1, i) != LUA_TSTRING)
+      luaL_argerror(L, 1, lua_pushfstring(L, "entry %I is no string", i));
+    list[i - 1] = lua_tostring(L, -1);
+    lua_pop(L, 1); /* the list keeps it */
+  }
+  if (clean_phrases_new(&p->phrases, list, (size_t)n, (size_t)longest, &err))
+    return bind_fail(L, &err);
+  lua_pushvalue(L, 2);
+  return 1;
+}
+
+static int pii_kind_of(lua_State *L, int arg, const char *name) {
+  for (int k = 0; k < PII_KINDS; k++)
+    if (!strcmp(name, clean_rule_names[CLEAN_PII + k])) return k;
+  return luaL_argerror(L, arg,
+                       lua_pushfstring(L,
+                                       "'%s' is no kind of personal data, see "
+                                       "engine.text.clean_rules()",
+                                       name));
+}
+
+/* The lists at fields pii and masks of the table at `arg`. */
+static void read_pii(lua_State *L, int arg, struct clean_options *o, const char *masks[PII_KINDS]) {
+  if (lua_getfield(L, arg, "pii") == LUA_TTABLE) {
+    lua_Integer n = luaL_len(L, -1);
+    for (lua_Integer i = 1; i <= n; i++) {
+      lua_geti(L, -1, i);
+      o->pii |= UINT32_C(1) << pii_kind_of(L, arg, luaL_checkstring(L, -1));
+      lua_pop(L, 1);
+    }
+  } else {
+    luaL_argcheck(L, lua_isnil(L, -1), arg, "option 'pii': a list of names expected");
+  }
+  for (int k = 0; k < PII_KINDS; k++) masks[k] = pii_masks[k];
+  if (lua_getfield(L, arg, "masks") == LUA_TTABLE) {
+    o->masks = masks;
+    for (int k = 0; k < PII_KINDS; k++) {
+      if (lua_getfield(L, -1, clean_rule_names[CLEAN_PII + k]) == LUA_TSTRING)
+        masks[k] = lua_tostring(L, -1); /* the table keeps it */
+      lua_pop(L, 1);
+    }
+  }
+  lua_pop(L, 2);
+}
+
+static void read_boilerplate(lua_State *L, int arg, struct clean_options *o) {
+  if (lua_getfield(L, arg, "boilerplate") != LUA_TNIL) {
+    const struct phrases *p = luaL_testudata(L, -1, PHRASES_NAME);
+    luaL_argcheck(L, p && p->phrases, arg, "option 'boilerplate': engine.text.phrases expected");
+    o->boilerplate = p->phrases;
+  }
+  lua_pop(L, 1);
+}
+
+static void push_counts(lua_State *L, const struct clean_counts *counts) {
+  lua_newtable(L);
+  for (int k = 0; k < CLEAN_RULES; k++) {
+    if (!counts->v[k]) continue;
+    lua_pushinteger(L, (lua_Integer)counts->v[k]);
+    lua_setfield(L, -2, clean_rule_names[k]);
+  }
+}
+
+/*** The rules of engine.text.clean, in order; from "email" on they are kinds of personal data.
+-- @function engine.text.clean_rules
+-- @return table: list of names */
+static int l_clean_rules(lua_State *L) {
+  lua_createtable(L, CLEAN_RULES, 0);
+  for (int k = 0; k < CLEAN_RULES; k++) {
+    lua_pushstring(L, clean_rule_names[k]);
+    lua_seti(L, -2, k + 1);
+  }
+  return 1;
+}
+
+/*** Cleans a text: mojibake, line ends, control and zero-width characters, ligatures, form C, blanks;
+-- on request case, boilerplate, repeated lines, personal data.
 -- @function engine.text.clean
 -- @param text string: UTF-8
 -- @param options table: optional { line_ends, control, zero_width, bidi, ligatures, nfc, spaces,
--- trailing, dehyphenate, trim = booleans (all but bidi and dehyphenate true), blank_lines = the
--- most in a row (2; -1 any) }
+-- trailing, dehyphenate, trim, mojibake, lower = booleans (all but bidi, dehyphenate and lower true),
+-- blank_lines = the most in a row (2; -1 any), repeated_lines = the most of a line before only its
+-- first stays (0: any), boilerplate = engine.text.phrases, pii = list of kinds to be masked,
+-- masks = kind → text }
 -- @return string: the cleaned text
 -- @return run_map: where each byte came from: map:origin(from, to), map:output(at), map:encode(),
 -- map:runs()
+-- @return table: how often each rule did something, by name; those that did nothing are left out
 -- @error no_memory, cancelled
 -- @example require("engine.text").clean("two  \r\nlines") */
 static int l_clean(lua_State *L) {
-  static const char *const known[] = {"line_ends", "control",     "zero_width",  "bidi",
-                                      "ligatures", "nfc",         "spaces",      "trailing",
-                                      "trim",      "dehyphenate", "blank_lines", NULL};
+  static const char *const known[] = {
+      "line_ends", "control",  "zero_width",  "bidi",           "ligatures",   "nfc",
+      "spaces",    "trailing", "trim",        "dehyphenate",    "mojibake",    "lower",
+      "pii",       "masks",    "blank_lines", "repeated_lines", "boilerplate", NULL};
   size_t n;
-  const char *s = luaL_checklstring(L, 1, &n);
+  const char *s = luaL_checklstring(L, 1, &n), *masks[PII_KINDS];
   struct clean_options o;
+  struct clean_counts counts;
   struct err err;
   clean_defaults(&o);
   bind_options(L, 2, known);
-  bool *const rules[] = {&o.line_ends, &o.control, &o.zero_width, &o.bidi, &o.ligatures,
-                         &o.nfc,       &o.spaces,  &o.trailing,   &o.trim, &o.dehyphenate};
+  bool *const rules[] = {&o.line_ends, &o.control,     &o.zero_width, &o.bidi,
+                         &o.ligatures, &o.nfc,         &o.spaces,     &o.trailing,
+                         &o.trim,      &o.dehyphenate, &o.mojibake,   &o.lower};
   for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
     *rules[i] = bind_opt_boolean(L, 2, known[i], *rules[i]);
   o.blank_lines = (int)bind_opt_integer(L, 2, "blank_lines", o.blank_lines, -1, 1 << 30);
+  o.repeated_lines = (size_t)bind_opt_integer(L, 2, "repeated_lines", 0, 0, 1 << 30);
+  if (lua_istable(L, 2)) {
+    read_pii(L, 2, &o, masks);
+    read_boilerplate(L, 2, &o);
+  }
   struct run_map *m = bind_new(L, sizeof *m, MAP_NAME);
   struct buf *b = bind_buf(L);
-  if (clean_text(s, n, &o, b, m, &err)) return bind_fail(L, &err);
+  if (clean_text(s, n, &o, b, m, &counts, &err)) return bind_fail(L, &err);
   bind_push_buf(L, b);
   lua_pushvalue(L, -3);
-  return 2;
+  push_counts(L, &counts);
+  return 3;
 }
 
 int luaopen_engine_text(lua_State *L);
 int luaopen_engine_text(lua_State *L) {
+  static const luaL_Reg none[] = {{NULL, NULL}};
+  static const luaL_Reg phrases_meta[] = {
+      {"__gc", phrases_gc}, {"__close", phrases_gc}, {NULL, NULL}};
   static const luaL_Reg map_methods[] = {{"origin", map_origin},
                                          {"output", map_output},
                                          {"encode", map_encode},
@@ -297,9 +419,12 @@ int luaopen_engine_text(lua_State *L) {
                                        {"nfc", l_nfc},
                                        {"release", l_release},
                                        {"clean", l_clean},
+                                       {"clean_rules", l_clean_rules},
+                                       {"phrases", l_phrases},
                                        {"run_map", l_run_map},
                                        {NULL, NULL}};
   bind_metatable(L, MAP_NAME, map_methods, map_meta);
+  bind_metatable(L, PHRASES_NAME, none, phrases_meta);
   luaL_newlib(L, functions);
   return 1;
 }

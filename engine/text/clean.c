@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Text cleaning; see clean.h for the rules and the run map.
  *
- * Three passes, each from one buffer to the next, each with a map of its own; maps are composed:
+ * Passes, each from one buffer to the next, each with a map of its own; maps are composed:
  *
+ *   mojibake     mojibake.c; only where a pair of bytes that it begins with occurs
  *   characters   one table look-up a byte; only the lead bytes that can begin something of interest
  *                are decoded
  *   form C       only where a character above U+02FF that is not a plain base letter occurs: from
- * the base letter before it to the next plain one (a "cluster") lines        trailing and inner
- * blanks, hyphens, blank lines, the ends
+ *                the base letter before it to the next plain one (a "cluster")
+ *   lines        trailing and inner blanks, hyphens, blank lines, the ends
+ *   pii          pii.c
+ *   case         small letters
+ *   boilerplate  boilerplate.c: lines with a known phrase, repeated lines
  *
  * A pass that finds nothing to do still copies: the copy is the cheap part.
  *
@@ -16,6 +20,7 @@
  * one letter are an attack, not a language.
  */
 #include "text/clean.h"
+#include "text/clean_pass.h"
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -39,8 +44,18 @@ void clean_defaults(struct clean_options *o) {
                               .spaces = true,
                               .trailing = true,
                               .trim = true,
+                              .mojibake = true,
                               .blank_lines = 2};
 }
+
+const char *const clean_rule_names[CLEAN_RULES] = {
+    "malformed",      "mojibake",   "line_ends",   "control",    "zero_width",
+    "bidi",           "ligatures",  "nfc",         "spaces",     "trailing",
+    "dehyphenate",    "trim",       "blank_lines", "case",       "boilerplate",
+    "repeated_lines", "email",      "phone",       "ip",         "card",
+    "iban",           "key_aws",    "key_github",  "key_openai", "key_anthropic",
+    "key_slack",      "key_google", "key_stripe",  "key_gitlab", "key_huggingface",
+    "private_key",    "jwt",        "key_other"};
 
 /* ---- run maps ---- */
 
@@ -135,25 +150,6 @@ void run_map_write(const struct run_map *m, struct buf *out) {
   buf_addc(out, ']');
 }
 
-/* ---- one pass: an output buffer and the map of what was kept ---- */
-
-struct pass {
-  const char *in;
-  size_t n;
-  struct buf out;
-  struct run_map map;
-  bool want_map;
-  int rc; /* sticky */
-  struct err *err;
-};
-
-static void keep(struct pass *p, size_t from, size_t to) {
-  if (from >= to || p->rc) return;
-  size_t at = p->out.len;
-  buf_add(&p->out, p->in + from, to - from);
-  if (p->want_map) p->rc = run_map_add(&p->map, at, from, to - from, p->err);
-}
-
 /* ---- characters ---- */
 
 enum action { KEEP, REMOVE, NEWLINE, BLANK, LIGATURE };
@@ -180,6 +176,13 @@ static enum action action_of(uint32_t c, const struct clean_options *o) {
   return KEEP;
 }
 
+static enum clean_rule rule_of(uint32_t c, enum action a) {
+  if (a != REMOVE)
+    return a == NEWLINE ? CLEAN_LINE_ENDS : a == BLANK ? CLEAN_SPACES : CLEAN_LIGATURES;
+  if (c == 0xad || c == 0x200b || c == 0x2060 || c == 0xfeff) return CLEAN_ZERO_WIDTH;
+  return c >= 0x200e && c <= 0x2069 ? CLEAN_BIDI : CLEAN_CONTROL;
+}
+
 /* Bytes at which something may have to be done: the controls, and the lead bytes of U+0080–BF,
  * U+1680, U+2000–206F, U+F000 and above. */
 static bool of_interest(unsigned char b) {
@@ -187,10 +190,20 @@ static bool of_interest(unsigned char b) {
          b >= 0xef;
 }
 
-/* A soft hyphen at a line's end is left for the pass over lines. */
+/* A soft hyphen behind which the line ends and the next one begins with a small letter is left for
+ * the pass over lines, which joins the two. i is behind the hyphen. */
 static bool at_line_end(const char *s, size_t n, size_t i) {
+  size_t used;
   while (i < n && (s[i] == ' ' || s[i] == '\t')) i++;
-  return i < n && (s[i] == '\n' || s[i] == '\r');
+  if (i < n && s[i] == '\r') i++;
+  if (i < n && s[i] == '\n')
+    i++;
+  else if (!i || s[i - 1] != '\r')
+    return false;
+  while (i < n && (s[i] == ' ' || s[i] == '\t')) i++;
+  if (i >= n) return false;
+  uint32_t c = utf8_decode(s + i, n - i, &used);
+  return c != UTF8_BAD && utf8proc_category((utf8proc_int32_t)c) == UTF8PROC_CATEGORY_LL;
 }
 
 static const char *ligature(uint32_t c) {
@@ -228,7 +241,8 @@ static void characters(struct pass *p, const struct clean_options *o) {
     }
     uint32_t c = utf8_decode(s + i, n - i, &used);
     if (c == UTF8_BAD) {
-      keep(p, from, i);
+      p->counts->v[CLEAN_MALFORMED]++;
+      pass_keep(p, from, i);
       buf_adds(&p->out, "\xef\xbf\xbd");
       from = i += used;
       bad = i + utf8_check(s + i, n - i);
@@ -237,7 +251,8 @@ static void characters(struct pass *p, const struct clean_options *o) {
     enum action a = action_of(c, o);
     if (c == 0xad && o->dehyphenate && at_line_end(s, n, i + used)) a = KEEP;
     if (a != KEEP) {
-      keep(p, from, i);
+      p->counts->v[rule_of(c, a)]++;
+      pass_keep(p, from, i);
       if (a == BLANK) buf_addc(&p->out, ' ');
       if (a == LIGATURE) buf_adds(&p->out, ligature(c));
       from = i + used;
@@ -245,7 +260,7 @@ static void characters(struct pass *p, const struct clean_options *o) {
     }
     i += used;
   }
-  keep(p, from, n);
+  pass_keep(p, from, n);
 }
 
 /* ---- form C ---- */
@@ -284,9 +299,9 @@ static void compose_cluster(struct pass *p, size_t from, size_t to) {
   size_t n = 0;
   for (utf8proc_ssize_t i = 0; i < count; i++) n += utf8_encode((uint32_t)c[i], bytes + n);
   if (count < 0 || (n == to - from && !memcmp(bytes, p->in + from, n)))
-    keep(p, from, to);
+    pass_keep(p, from, to);
   else
-    buf_add(&p->out, bytes, n);
+    p->counts->v[CLEAN_NFC]++, buf_add(&p->out, bytes, n);
 }
 
 static size_t ascii_bytes(const char *s, size_t n) {
@@ -307,7 +322,8 @@ static bool has_clusters(const char *s, size_t n) {
   return false;
 }
 
-static void compose(struct pass *p) {
+static void compose(struct pass *p, const struct clean_options *o) {
+  (void)o;
   const char *s = p->in;
   size_t n = p->n, from = 0, i = 0, base = 0, used, polled = 0;
   while (i < n && !p->rc) {
@@ -340,11 +356,11 @@ static void compose(struct pass *p) {
       i += used;
       length++;
     }
-    keep(p, from, base);
+    pass_keep(p, from, base);
     compose_cluster(p, base, i);
     from = base = i;
   }
-  keep(p, from, n);
+  pass_keep(p, from, n);
 }
 
 /* ---- lines ---- */
@@ -405,16 +421,17 @@ static void squeeze(struct pass *p, size_t from, size_t to, bool inside) {
     size_t stop = i;
     while (stop < to && blank(s[stop])) stop++;
     if (s[i] == '\t' || stop > i + 1) {
-      keep(p, begin, i);
+      p->counts->v[CLEAN_SPACES]++;
+      pass_keep(p, begin, i);
       if (s[i] == ' ')
-        keep(p, i, i + 1);
+        pass_keep(p, i, i + 1);
       else
         buf_addc(&p->out, ' ');
       begin = stop;
     }
     i = stop;
   }
-  keep(p, begin, to);
+  pass_keep(p, begin, to);
 }
 
 static size_t line_end(const char *s, size_t n, size_t at) {
@@ -431,6 +448,7 @@ static void lines(struct pass *p, const struct clean_options *o) {
     while (n && (blank(s[n - 1]) || s[n - 1] == '\n')) n--;
     for (size_t i = 0; i < n && (blank(s[i]) || s[i] == '\n'); i++)
       if (s[i] == '\n') at = i + 1;
+    p->counts->v[CLEAN_TRIM] += (n < p->n) + (at > 0);
   }
   while (at < n && !p->rc) {
     if (at - polled > POLL_BYTES) {
@@ -441,6 +459,7 @@ static void lines(struct pass *p, const struct clean_options *o) {
     while (text > at && blank(s[text - 1])) text--;
     if (text == at && !inside) {
       if (o->blank_lines >= 0 && ++blanks > o->blank_lines) {
+        p->counts->v[CLEAN_BLANK_LINES]++;
         at = end + (end < n);
         continue;
       }
@@ -449,14 +468,52 @@ static void lines(struct pass *p, const struct clean_options *o) {
     }
     if (o->dehyphenate) rest = joined(s, n, at, text, &cut);
     size_t stop = rest ? cut : o->trailing ? text : end;
+    p->counts->v[CLEAN_DEHYPHENATE] += rest != 0;
+    p->counts->v[CLEAN_TRAILING] += !rest && stop < end;
     if (o->spaces)
       squeeze(p, at, stop, inside);
     else
-      keep(p, at, stop);
+      pass_keep(p, at, stop);
     inside = rest != 0;
     at = rest ? rest : end;
-    if (!rest && end < n) keep(p, end, end + 1), at = end + 1;
+    if (!rest && end < n) pass_keep(p, end, end + 1), at = end + 1;
   }
+}
+
+/* ---- case ---- */
+
+/* The length of the mask that stands at s; 0 for none. */
+static size_t mask_at(const struct clean_options *o, const char *s, size_t n) {
+  if (!o->pii) return 0;
+  for (size_t k = 0; k < PII_KINDS; k++) {
+    const char *mask = o->masks ? o->masks[k] : pii_masks[k];
+    size_t length = o->pii >> k & 1 ? strlen(mask) : 0;
+    if (length && length <= n && !memcmp(s, mask, length)) return length;
+  }
+  return 0;
+}
+
+static void small_letters(struct pass *p, const struct clean_options *o) {
+  const char *s = p->in;
+  size_t n = p->n, from = 0, used, mask;
+  for (size_t i = 0; i < n && !p->rc; i += used) {
+    unsigned char b = (unsigned char)s[i];
+    used = 1;
+    if (b < 0x80 && (b < 'A' || b > 'Z') && b != '[') continue;
+    if ((mask = mask_at(o, s + i, n - i))) {
+      used = mask;
+      continue;
+    }
+    uint32_t c = b < 0x80 ? b : utf8_decode(s + i, n - i, &used);
+    uint32_t small = (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);
+    if (small == c) continue;
+    char bytes[4];
+    pass_keep(p, from, i);
+    buf_add(&p->out, bytes, utf8_encode(small, bytes));
+    from = i + used;
+    p->counts->v[CLEAN_CASE]++;
+  }
+  pass_keep(p, from, n);
 }
 
 /* ---- all of it ---- */
@@ -479,56 +536,112 @@ static int finish(struct pass *p, struct pass *before_) {
   return rc;
 }
 
-static void pass_init(struct pass *p, const char *s, size_t n, bool want_map, struct err *err) {
-  *p = (struct pass){.in = s ? s : "", .n = n, .want_map = want_map, .err = err};
+static void pass_init(struct pass *p, const char *s, size_t n, bool want_map,
+                      struct clean_counts *counts, struct err *err) {
+  *p = (struct pass){.in = s ? s : "", .n = n, .want_map = want_map, .counts = counts, .err = err};
   buf_init(&p->out);
   if (buf_reserve(&p->out, n)) p->rc = err_nomem(err, n, "cleaned text");
 }
 
+/* The passes so far: the text as it is now, and its map to the text as it came. */
+struct chain {
+  struct pass last;
+  bool begun; /* else the text is still the caller's */
+  const char *s;
+  size_t n;
+  struct clean_counts *counts;
+  bool want_map;
+  const struct clean_options *o;
+  struct err *err;
+};
+
+static const char *now(const struct chain *c, size_t *n) {
+  *n = c->begun ? c->last.out.len : c->n;
+  return c->begun ? (c->last.out.data ? c->last.out.data : "") : c->s;
+}
+
+static int step(struct chain *c, void (*run)(struct pass *, const struct clean_options *)) {
+  struct pass p;
+  size_t n;
+  const char *s = now(c, &n);
+  pass_init(&p, s, n, c->want_map, c->counts, c->err);
+  if (!p.rc) run(&p, c->o);
+  int rc = finish(&p, c->begun ? &c->last : NULL);
+  c->last = p;
+  c->begun = true;
+  return rc;
+}
+
+static int round_of_passes(struct chain *c) {
+  const struct clean_options *o = c->o;
+  size_t n;
+  const char *s = now(c, &n);
+  int rc = 0;
+  if (o->mojibake && mojibake_possible(s, n)) rc = step(c, mojibake_pass);
+  if (!rc) rc = step(c, characters);
+  if (!rc) s = now(c, &n);
+  if (!rc && o->nfc && has_clusters(s, n)) rc = step(c, compose);
+  if (!rc) rc = step(c, lines);
+  if (!rc && o->pii) rc = step(c, pii_pass);
+  if (!rc && o->lower) rc = step(c, small_letters);
+  if (!rc && (o->boilerplate || o->repeated_lines)) rc = step(c, boilerplate_pass);
+  return rc;
+}
+
+/* How much the rules did after which the others must look again. */
+static size_t far_reaching(const struct clean_counts *c) {
+  size_t sum = c->v[CLEAN_MOJIBAKE] + c->v[CLEAN_CASE] + c->v[CLEAN_BOILERPLATE] +
+               c->v[CLEAN_REPEATED_LINES];
+  for (int k = CLEAN_PII; k < CLEAN_RULES; k++) sum += c->v[k];
+  return sum;
+}
+
+#define ROUNDS 6 /* after which nothing but an attack still changes */
+
 int clean_text(const char *s, size_t n, const struct clean_options *o, struct buf *out,
-               struct run_map *map, struct err *err) {
-  struct pass p[3] = {0};
-  int last = 0;
-  pass_init(&p[0], s, n, map != NULL, err);
-  if (!p[0].rc) characters(&p[0], o);
-  int rc = finish(&p[0], NULL);
-  if (!rc && o->nfc && has_clusters(p[0].out.data, p[0].out.len)) {
-    pass_init(&p[1], p[0].out.data, p[0].out.len, map != NULL, err);
-    if (!p[1].rc) compose(&p[1]);
-    rc = finish(&p[1], &p[0]);
-    last = 1;
-  }
-  if (!rc) {
-    pass_init(&p[2], p[last].out.data, p[last].out.len, map != NULL, err);
-    if (!p[2].rc) lines(&p[2], o);
-    rc = finish(&p[2], &p[last]);
+               struct run_map *map, struct clean_counts *counts, struct err *err) {
+  struct clean_counts own = {0};
+  struct chain c = {
+      .s = s ? s : "", .n = n, .counts = &own, .want_map = map != NULL, .o = o, .err = err};
+  int rc = 0;
+  size_t before_;
+  for (int k = 0; !rc && k < ROUNDS; k++) {
+    before_ = far_reaching(&own);
+    rc = round_of_passes(&c);
+    bool again = far_reaching(&own) > before_;
+    if (!rc && !again && o->mojibake) /* what was removed may have stood inside of it */
+      again = k == 0 && own.v[CLEAN_ZERO_WIDTH] + own.v[CLEAN_CONTROL] + own.v[CLEAN_BIDI] &&
+              mojibake_possible(c.last.out.data, c.last.out.len);
+    if (o->dehyphenate && o->blank_lines == 0) /* lines that blank ones had parted may be joined */
+      again = again || (k == 0 && own.v[CLEAN_BLANK_LINES]);
+    if (!again) break;
   }
   if (!rc) {
     if (!out->len) { /* large texts are not copied once more */
       buf_clear(out);
-      *out = p[2].out;
-      buf_init(&p[2].out);
+      *out = c.last.out;
+      buf_init(&c.last.out);
     } else {
-      buf_add(out, p[2].out.data, p[2].out.len);
+      buf_add(out, c.last.out.data, c.last.out.len);
     }
     rc = buf_check(out, "cleaned text", err);
   }
   if (!rc && map) {
     run_map_clear(map);
-    *map = p[2].map;
-    p[2].map = (struct run_map){0};
+    *map = c.last.map;
+    c.last.map = (struct run_map){0};
   }
-  for (int i = 0; i < 3; i++) {
-    buf_clear(&p[i].out);
-    run_map_clear(&p[i].map);
-  }
+  if (counts) *counts = own;
+  buf_clear(&c.last.out);
+  run_map_clear(&c.last.map);
   return rc;
 }
 
 int clean_nfc(const char *s, size_t n, struct buf *out, struct err *err) {
   struct pass p;
-  pass_init(&p, s, n, false, err);
-  if (!p.rc) compose(&p);
+  struct clean_counts counts = {0};
+  pass_init(&p, s, n, false, &counts, err);
+  if (!p.rc) compose(&p, NULL);
   int rc = finish(&p, NULL);
   if (!rc) {
     buf_add(out, p.out.data, p.out.len);

@@ -71,6 +71,14 @@ local function writer(dir, n)
   return setmetatable({ open = {}, main = main, rejected = rejected, base = base, sides = {} }, Writer)
 end
 
+-- The part's counters, beside it, so that a run that is taken up again knows them.
+function Writer:keep_counts(counts)
+  local path = self.base .. ".counts.jsonl"
+  if not counts then return checked(file.remove_tree(path)) end
+  self.sides[#self.sides + 1] = path
+  self:put(path, json.encode(counts, { sort = true }), "\n")
+end
+
 function Writer:commit()
   for _, path in ipairs(self.sides) do checked(self.open[path]:commit()) end
   for _, path in ipairs { self.rejected, self.main } do
@@ -129,6 +137,12 @@ function M.context(stage, job, counts, out)
   function ctx.base(record)
     local document = record.metadata and record.metadata.document
     return document_end(ctx.last, document) or end_before(job.dir, job.part, document)
+  end
+
+  --- Adds n (1) to a counter of this stage; the sums of all parts are in its manifest, facts.counts.
+  function ctx.count(rule, n)
+    counts.counts = counts.counts or {}
+    counts.counts[rule] = (counts.counts[rule] or 0) + (n or 1)
   end
 
   function ctx.progress() end
@@ -226,8 +240,10 @@ function M.run(stage, job)
   local fine, problem = pcall(run_records, stage, job, ctx, counts, emit)
   -- a stage may have caught the error that Ctrl-C raises in it: the part in hand is dropped all the same
   if fine and worker.cancelled() then fine, problem = false, { code = "cancelled", message = "interrupted" } end
+  if fine then fine, problem = pcall(out.keep_counts, out, counts.counts) end
   if fine then fine, problem = pcall(out.commit, out) end
   if fine then
+    counts.counts = nil
     counts.logs = #ctx.logs > 0 and ctx.logs or nil
     counts.seconds = clock.now() - began
     return counts

@@ -312,6 +312,16 @@ local function tally(stage, count)
   return out, rejected, reasons, transient
 end
 
+-- The sums of what ctx.count counted: of a map stage from the files beside its parts, else as counted here.
+local function summed_counts(stage, parts_done, counted)
+  local sums = counted or {}
+  for n = 0, stage.kind == "map" and parts_done - 1 or -1 do
+    local _, _, base = parts.paths(stage.dir, n)
+    for rule, count in pairs(decode_file(base .. ".counts.jsonl") or {}) do sums[rule] = (sums[rule] or 0) + count end
+  end
+  return next(sums) and sums or nil
+end
+
 local function reasons_text(reasons)
   local why = {}
   for _, reason in ipairs(require("lathe.config").names(reasons)) do
@@ -342,16 +352,19 @@ function Run:finish(stage, more)
   local count = stage.kind == "map" and #stage.groups or more.parts or 0
   local out, rejected, reasons, transient = tally(stage, count)
   self:refuse_nothing(stage, out, rejected, reasons)
+  local sums = summed_counts(stage, count, more.counts)
+  local facts = more.facts or sums and {} or nil
+  if sums then facts.counts = sums end
   local manifest = { stage = stage.stage, name = stage.name, key = stage.key,
     version = stage.module.version or 1, lathe = self.version, parts = count,
     records_in = stage.records_in or 0, records_out = out, rejected = rejected, reasons = reasons,
-    basis = self:basis(stage), transient = transient, artifact = stage.publishes, facts = more.facts,
+    basis = self:basis(stage), transient = transient, artifact = stage.publishes, facts = facts,
     seconds = math.floor((stage.work_seconds or clock.now() - stage.began) * 1000 + 0.5) / 1000 }
   must(file.write(manifest_path(stage), json.encode(manifest, { indent = 2, sort = true }) .. "\n"))
   stage.manifest, stage.done = manifest, true
   must(file.remove_tree(stage.dir .. "/scratch")) -- only now: until the manifest stands, checkpoints count
   self.log:event("info", "stage", "finished", { stage = stage.name, duration_ms = math.floor(manifest.seconds * 1000),
-    records_in = manifest.records_in, records_out = out, rejected = rejected })
+    records_in = manifest.records_in, records_out = out, rejected = rejected, counts = sums })
   self.progress:line(self:stage_line(stage))
 end
 
@@ -549,6 +562,7 @@ end
 
 function Run:context(stage, out)
   local counts = { rejected = 0, transient = 0 }
+  stage.counted = counts
   local ctx = parts.context(stage, { artifacts = self:artifact_paths(stage), root = self.plan.root,
     seed = self.plan.seed, memory = self.main_memory, threads = self.threads, dir = stage.dir,
     scratch = stage.dir .. "/scratch", recipe = self.plan.name, part = 0 }, counts, out)
@@ -588,7 +602,7 @@ function Run:barrier(stage, input)
   local facts = checked_call(stage, stage.module.all, input, ctx, function(record) out:emit(record) end)
   if worker.cancelled() then interrupted() end
   out:finish()
-  return { parts = out.count, facts = type(facts) == "table" and facts or nil }
+  return { parts = out.count, facts = type(facts) == "table" and facts or nil, counts = stage.counted.counts }
 end
 
 function Run:artifact(stage, input)
@@ -605,7 +619,7 @@ function Run:artifact(stage, input)
   out:finish()
   if worker.cancelled() then interrupted() end
   must(file.rename(temporary, final))
-  return { parts = out.count, facts = type(facts) == "table" and facts or nil }
+  return { parts = out.count, facts = type(facts) == "table" and facts or nil, counts = stage.counted.counts }
 end
 
 function Run:advance_whole(stage)

@@ -78,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   clean_defaults(&o);
   o.dehyphenate = seed & 1;
   o.nfc = seed & 4;
-  if (clean_text(whole.data, whole.len, &o, &clean, &map, NULL)) abort();
+  if (clean_text(whole.data, whole.len, &o, &clean, &map, NULL, NULL)) abort();
   check_map(&map, &whole, &clean);
   if (clean.len) chunk(&clean, seed);
   run_map_clear(&map);

@@ -31,6 +31,8 @@ local function context(module, options, given)
   function ctx.log(level, message, fields)
     ctx.logs[#ctx.logs + 1] = { level = level, message = message, fields = fields }
   end
+  ctx.counts = {}
+  function ctx.count(rule, n) ctx.counts[rule] = (ctx.counts[rule] or 0) + (n or 1) end
   function ctx.progress() end
   function ctx.artifact(name) return assert(ctx.artifacts[name], "no artifact " .. name) end
   function ctx.base(record)
