@@ -3,9 +3,11 @@
  * records share with others. */
 #include "bind/bind.h"
 #include "dedup/dedup.h"
+#include "dedup/minhash.h"
 #include "dedup/overlap.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define DEDUP_NAME "lathe.dedup"
 
@@ -156,6 +158,27 @@ static int dedup_tostring(lua_State *L) {
   return 1;
 }
 
+/*** The MinHash signature of a set of 32-bit hashes.
+-- @function engine.dedup.minhash
+-- @param hashes string: packed, 4 bytes each
+-- @param count integer: permutations, up to 1024 (128)
+-- @return string: packed minima, 4 bytes each; of two sets as many are equal, in expectation, as their
+-- Jaccard similarity says
+-- @example require("engine.dedup").minhash(string.pack("<I4I4", 1, 2), 128) */
+static int l_minhash(lua_State *L) {
+  size_t n;
+  const char *s = luaL_checklstring(L, 1, &n);
+  lua_Integer count = luaL_optinteger(L, 2, 128);
+  uint32_t least[MINHASH_MAX];
+  luaL_argcheck(L, n % 4 == 0, 1, "packed hashes expected: 4 bytes each");
+  luaL_argcheck(L, count >= 1 && count <= MINHASH_MAX, 2, "1 to 1024");
+  struct minhash *m = lua_touserdata(L, lua_upvalueindex(1)); /* of the last count */
+  if (m->count != (unsigned)count) minhash_init(m, (unsigned)count);
+  minhash_least(m, (const uint32_t *)(const void *)s, n / 4, least);
+  lua_pushlstring(L, (const char *)least, (size_t)count * 4);
+  return 1;
+}
+
 /* ---- runs of words in common ---- */
 
 #define OVERLAP_NAME "lathe.overlap"
@@ -275,5 +298,8 @@ int luaopen_engine_dedup(lua_State *L) {
   bind_metatable(L, OVERLAP_NAME, overlap_methods, overlap_meta);
   bind_metatable(L, DEDUP_NAME, methods, meta);
   luaL_newlib(L, functions);
+  memset(lua_newuserdatauv(L, sizeof(struct minhash), 0), 0, sizeof(struct minhash));
+  lua_pushcclosure(L, l_minhash, 1);
+  lua_setfield(L, -2, "minhash");
   return 1;
 }

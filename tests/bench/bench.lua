@@ -312,22 +312,87 @@ bench { name = "chunk-tokens", title = "chunking by tokens 512/64", unit = "MB/s
       ask = { text = c.path, tokenizer = path, size = 512, overlap = 64 } }
   end }
 
-bench { name = "dedup", title = "MinHash near duplicates", unit = "MB/s", peers = { "rensa", "datatrove" },
-  note = "Lathe and rensa: to the verdicts; datatrove: signatures only, words by split",
-  prepare = function()
-    local docs, rng = make_documents("dedup", 2000, 1500), hash.rng "copies"
-    for i = 1, 200 do -- one in eleven is a copy with a word more
-      docs[#docs + 1] = docs[rng:integer(1, 2000)] .. " copy" .. i
+-- One in eleven is a copy with a word more.
+local function with_copies()
+  if not shared.copies then
+    local docs, rng, lines = make_documents("dedup", 2000, 1500), hash.rng "copies", {}
+    for i = 1, 200 do docs[#docs + 1] = docs[rng:integer(1, 2000)] .. " copy" .. i end
+    for i, doc in ipairs(docs) do
+      lines[i] = json.encode { id = ("d%05d"):format(i), text = doc, metadata = { path = ("p%03d"):format(i % 97), span = { i, i + 1 } } } .. "\n"
     end
-    local path = put("dedup.txt", table.concat(docs, "\x1e"))
+    shared.copies = { docs = docs, path = put("dedup.txt", table.concat(docs, "\x1e")), lines = put("dedup.jsonl", table.concat(lines)) }
+  end
+  return shared.copies
+end
+
+bench { name = "minhash", title = "MinHash near duplicates", unit = "MB/s", peers = { "rensa" },
+  note = "in memory, from texts to verdicts; Lathe compares candidates by their sets",
+  prepare = function()
+    local c = with_copies()
     local function run()
       local d = assert(dedup.new { near = 0.8, scratch = dir })
-      for _, doc in ipairs(docs) do assert(d:add(doc)) end
+      for _, doc in ipairs(c.docs) do assert(d:add(doc)) end
       local facts = assert(d:finish())
       d:close()
       return function() return facts.kept end
     end
-    return { amount = total_bytes(docs) / MB, run = run, ask = { text = path } }
+    return { amount = total_bytes(c.docs) / MB, before = function() worker.set_threads(1) end, run = run, ask = { text = c.path } }
+  end }
+
+bench { name = "dedup", title = "dedup, JSONL → JSONL, 1T", unit = "MB/s", peers = { "datatrove" }, same = close,
+  note = "end to end on one core: datatrove reads, signs, sorts bands, clusters, reads again, filters and writes, its words "
+    .. "by split (its own tokenizer of words is slower); Lathe also compares the candidates",
+  prepare = function()
+    local c = with_copies()
+    local stage, config = require "lathe.stage.dedup", require "lathe.config"
+    local record = require "lathe.record"
+    local function run()
+      local input = record.open(c.lines)
+      local source = { paths = function() return { c.lines } end, records = function() return input:records() end }
+      local w, kept = assert(file.replace(dir .. "/kept.jsonl", false)), 0
+      local rejected = assert(file.replace(dir .. "/gone.jsonl", false))
+      local ctx = { options = assert(config.check(stage.options, {})), memory = 64 << 20, scratch = dir .. "/scratch",
+        progress = function() end, log = function() end,
+        reject = function(r, reason, detail) rejected:write(json.encode { reason = reason, detail = detail, record = r }, "\n") end }
+      assert(stage.all(source, ctx, function(r)
+        w:write(json.encode(r), "\n")
+        kept = kept + 1
+      end))
+      assert(w:commit())
+      assert(rejected:commit())
+      return function() return kept end
+    end
+    return { amount = total_bytes(c.docs) / MB, before = function() worker.set_threads(1) end, run = run,
+      ask = { jsonl = c.lines, out = dir .. "/datatrove" } }
+  end }
+
+bench { name = "signature", title = "MinHash signature, 128 perm., 1T", unit = "M shingles/s", peers = { "scalar", "datasketch" },
+  note = "of 32-bit hashes that are there; scalar: datasketch's arithmetic in C, one permutation after the other (cc -O2 "
+    .. "-fno-tree-vectorize); datasketch: NumPy, update_batch",
+  prepare = function()
+    local rng, sets, count = hash.rng "signature", {}, 0
+    for i = 1, 100 do
+      local n = rng:integer(500, 2500)
+      local list = {}
+      for k = 1, n do list[k] = rng:integer(0, 0xffffffff) end
+      sets[i], count = string.pack("<" .. ("I4"):rep(100), table.unpack(list, 1, 100)), count + n
+      for k = 101, n, 100 do
+        local m = math.min(100, n - k + 1)
+        sets[i] = sets[i] .. string.pack("<" .. ("I4"):rep(m), table.unpack(list, k, k + m - 1))
+      end
+    end
+    local sizes = {}
+    for i, s in ipairs(sets) do sizes[i] = #s // 4 end
+    local path = put("sets.bin", table.concat(sets))
+    local ROUND = 50
+    local function run()
+      local last
+      for _ = 1, ROUND do
+        for _, s in ipairs(sets) do last = dedup.minhash(s, 128) end
+      end
+      return function() return #last end
+    end
+    return { amount = ROUND * count / 1e6, peer_amount = count / 1e6, run = run, ask = { sets = path, sizes = sizes, dir = dir } }
   end }
 
 bench { name = "jsonl", title = "JSONL, 3 fields of each record", unit = "MB/s", peers = { "orjson" }, same = equal,

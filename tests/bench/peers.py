@@ -170,7 +170,7 @@ def langchain_tokens(q):
 
 # ---- near duplicates ----
 
-@peer("dedup", "rensa")
+@peer("minhash", "rensa")
 def rensa_(q):
     from rensa import RMinHash, RMinHashLSH
     docs = documents(q["text"])
@@ -193,26 +193,91 @@ def rensa_(q):
 
 @peer("dedup", "datatrove")
 def datatrove_(q):
-    import tempfile
+    import logging
+    import shutil
     from datatrove.pipeline.dedup import minhash
+    from datatrove.pipeline.readers import JsonlReader
+    from datatrove.pipeline.writers.jsonl import JsonlWriter
+    from datatrove.utils import logging as theirs
+    theirs.logger.remove()
+    logging.disable(logging.CRITICAL)
 
     class Words:  # its own tokenizer of words needs a language package; splitting is the cheaper choice
         def word_tokenize(self, text):
             return text.split()
     minhash.load_word_tokenizer = lambda language: Words()
-    signer = minhash.MinhashDedupSignature(tempfile.gettempdir(), minhash.MinhashConfig())
-    hash_of = signer._hash_func
-    try:
-        hash_of("a")
-    except TypeError:  # datatrove 0.10 gives str, which xxhash 4 no longer takes
-        signer._hash_func = lambda text: hash_of(text.encode())
-    docs = documents(q["text"])
+    config = minhash.MinhashConfig()
+
+    def signer(out):
+        s = minhash.MinhashDedupSignature(out + "/sig", config)
+        hash_of = s._hash_func
+        try:
+            hash_of("a")
+        except TypeError:  # datatrove 0.10 gives str, which xxhash 4 no longer takes
+            s._hash_func = lambda text: hash_of(text.encode())
+        return s
+
+    def reader():
+        return JsonlReader(os.path.dirname(q["jsonl"]), glob_pattern=os.path.basename(q["jsonl"]), file_progress=False).run(None, 0, 1)
 
     def run():
-        for doc in docs:
-            shingles = signer.get_shingles(doc)
-            if shingles.size:
-                signer.get_signature(shingles)
+        out = q["out"]
+        shutil.rmtree(out, ignore_errors=True)
+        signer(out).run(reader(), 0, 1)
+        for bucket in range(config.num_buckets):
+            minhash.MinhashDedupBuckets(out + "/sig", out + "/buckets", config=config).run(None, bucket, config.num_buckets)
+        minhash.MinhashDedupCluster(out + "/buckets", out + "/remove", config=config).run(None, 0, 1)
+        writer = JsonlWriter(out + "/kept", compression=None)
+        step = minhash.MinhashDedupFilter(out + "/remove", exclusion_writer=JsonlWriter(out + "/gone", compression=None))
+        kept = 0
+        with writer:
+            for document in step.run(reader(), 0, 1):
+                writer.write(document, 0)
+                kept += 1
+        yield
+        yield kept
+    return run
+
+
+def packed_sets(q):
+    import numpy
+    values, at, sets = numpy.fromfile(q["sets"], dtype="<u4"), 0, []
+    for n in q["sizes"]:
+        sets.append(values[at:at + n].copy())
+        at += n
+    return sets
+
+
+@peer("signature", "scalar")
+def scalar_c(q):
+    import ctypes
+    import subprocess
+    library = q["dir"] + "/scalar.so"
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scalar_minhash.c")
+    try:
+        subprocess.run([os.environ.get("CC", "cc"), "-O2", "-fno-tree-vectorize", "-shared", "-fPIC", "-o", library, source], check=True)
+    except (OSError, subprocess.CalledProcessError) as why:
+        raise ImportError(str(why))
+    signature = ctypes.CDLL(library).signature
+    sets = packed_sets(q)
+    least = (ctypes.c_uint32 * 128)()
+
+    def run():
+        for s in sets:
+            signature(s.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(len(s)), least)
+        yield
+        yield None
+    return run
+
+
+@peer("signature", "datasketch")
+def datasketch_(q):
+    from datasketch import MinHash
+    sets = [[int(v) for v in s] for s in packed_sets(q)]
+
+    def run():
+        for s in sets:
+            MinHash(num_perm=128, hashfunc=int).update_batch(s)
         yield
         yield None
     return run
@@ -365,6 +430,9 @@ def version(package):
     if package == "hashlib":
         import ssl
         return ssl.OPENSSL_VERSION
+    if package == "scalar":
+        import subprocess
+        return subprocess.run([os.environ.get("CC", "cc"), "--version"], capture_output=True, text=True).stdout.split("\n")[0]
     text = importlib.metadata.version(package)
     if package == "peft":
         text += f", torch {importlib.metadata.version('torch')}"

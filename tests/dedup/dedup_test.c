@@ -395,6 +395,41 @@ static void recall(void) {
   buf_clear(&head), buf_clear(&b);
 }
 
+/* What the bands alone find of pairs of each similarity is what theory says, within four standard
+ * deviations: 1 − (1 − J⁸)¹⁴. tests/reference/dedup_recall.py does it at length, with brute force. */
+static void bands_find_what_theory_says(void) {
+  static const int tails[] = {45, 32, 20, 10}; /* of 180 shingles: J = 0.6, 0.698, 0.8, 0.895 */
+  struct dedup_options o;
+  struct dedup *d;
+  struct err err;
+  struct dedup_facts f;
+  struct rng r;
+  struct buf head, b;
+  int pairs = 600;
+  buf_init(&head), buf_init(&b);
+  rng_seed(&r, 41);
+  for (size_t k = 0; k < 4; k++) {
+    dedup_defaults(&o);
+    o.unverified = true;
+    REQUIRE(dedup_new(&d, &o, &err) == 0);
+    for (int i = 0; i < pairs; i++) {
+      buf_reset(&head);
+      sentence(&r, &head, (size_t)(184 - tails[k]));
+      for (int twin = 0; twin < 2; twin++) {
+        buf_reset(&b);
+        buf_add(&b, head.data, head.len);
+        sentence(&r, &b, (size_t)tails[k]);
+        CHECK_INT(dedup_add(d, b.data, b.len, &err), 0);
+      }
+    }
+    CHECK_INT(dedup_finish(d, &f, &err), 0);
+    double j = (180.0 - tails[k]) / (180.0 + tails[k]), p = minhash_found(j, 14, 8);
+    CHECK_CLOSE((double)f.near / pairs, p, 4 * sqrt(p * (1 - p) / pairs) + 1.0 / pairs);
+    dedup_free(d);
+  }
+  buf_clear(&head), buf_clear(&b);
+}
+
 static void lines_of_json(void) {
   struct dedup_options o;
   struct dedup *d;
@@ -594,6 +629,7 @@ int main(void) {
   TEST(edges);
   TEST(threshold_is_kept);
   TEST(recall);
+  TEST(bands_find_what_theory_says);
   TEST(lines_of_json);
   TEST(any_order);
   TEST(smallest_place_stays);
