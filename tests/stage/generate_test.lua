@@ -79,6 +79,21 @@ test.case("options: pairs, phrasings, plural, another task of the user", functio
   test.contains(select(2, run.map(stage, { "chatml" }, { SOURCE })), "no task")
 end)
 
+test.case("sections are asked for by their headings, with what is above them", function()
+  local body = ("A mill grinds corn, and much else besides. "):rep(4):sub(1, -2)
+  local out = run.map(stage, { "sections", phrasings = 1 }, {
+    { text = "## 2.1 *Mills* ##\n\n" .. body, metadata = { headings = { "Machines", "2.1 *Mills* ##" }, title = "Handbook" } },
+    { text = body, metadata = { headings = { "Handbook", "Mills" }, title = "Handbook" } },
+    { text = body, metadata = { headings = { "Mills" } } },
+    { text = "# Mills\n" .. body }, { text = body }, { text = "# Mills\nShort." } })
+  local asked = {}
+  for i, r in ipairs(out) do
+    asked[i] = r.instruction
+    test.equal(r.output, body)
+  end
+  test.equal(asked, { 'Explain "Mills" (Machines) in Handbook.', 'Explain "Mills" in Handbook.', 'Explain "Mills".', 'Explain "Mills".' })
+end)
+
 test.case("what a chunk shares with the one before is not asked twice", function()
   local first = "A **mill** is a machine. It is used to grind."
   local out = run.map(stage, { phrasings = 1 }, { { text = first .. "\n\nA **pump** is a device. It is used to lift.",
@@ -89,7 +104,7 @@ end)
 test.case("what defines nothing is counted", function()
   local out, ctx = run.map(stage, {}, { { id = "x", text = "Nothing here." }, { id = "y" } })
   test.equal(#out, 0)
-  test.equal({ ctx.rejected[1].reason, ctx.rejected[2].reason }, { "no_definition", "no_text" })
+  test.equal({ ctx.rejected[1].reason, ctx.rejected[2].reason }, { "no_facts", "no_text" })
 end)
 
 test.case("the demo's library holds enough definitions", function()

@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The offline generator: finds definitions in plain text and needs no model, network or key.
+-- The offline generator: finds definitions and sections in plain text and needs no model, network or key.
+--
+-- Definitions:
 --
 --   A **learning rate** is the size of the step … . It is used to balance speed against stability.
 --   ^article ^term      ^be  ^definition            ^purpose
@@ -14,7 +16,7 @@
 
 local ustring = require "lathe.jinja.ustring"
 
-local M = { version = 1 }
+local M = { version = 2 }
 
 local MAX_WORDS = 6
 
@@ -176,6 +178,47 @@ function M.definitions(text)
     end
   end
   return found
+end
+
+-- Sections -------------------------------------------------------------------------------------------------------------
+
+local LEAST_SECTION = 80 -- characters, so that a heading alone is no section
+
+local function plain_heading(s)
+  s = without_markup(s):gsub("`", ""):gsub("%s+#+%s*$", ""):gsub("^[%d.]+%s+", ""):gsub("%s+", " ")
+  return (s:gsub("^%s+", ""):gsub("%s+$", ""))
+end
+
+-- The headings above a text: those that chunk noted, and those that the text begins with.
+local function headings_of(text, above)
+  local path = {}
+  for i = 1, above and #above or 0 do path[i] = plain_heading(above[i]) end
+  local rest = text
+  while true do
+    local heading, after = rest:match "^%s*#+%s+([^\n]+)\n(.*)$"
+    if not heading then break end
+    local plain = plain_heading(heading)
+    if path[#path] ~= plain then path[#path + 1] = plain end
+    rest = after
+  end
+  return path, (rest:gsub("^%s+", ""):gsub("%s+$", ""))
+end
+
+--- The section that a text is, where a heading says what it is about.
+-- @param text string: plain text or Markdown
+-- @param headings table|nil: the headings above it, outermost first (metadata.headings)
+-- @param title string|nil: the document's title
+-- @return table|nil: { term = the nearest heading, path = "A, B" of those above it or "", title or "",
+--   section = the text without its heading }
+-- @example require("lathe.llm.offline").section("# Mills\n" .. ("A mill grinds corn. "):rep(9)).term
+function M.section(text, headings, title)
+  local path, body = headings_of(text, headings)
+  local term = table.remove(path)
+  if not term or term == "" or not term:find "%a" and not term:find "[\x80-\xff]" then return nil end
+  if (utf8.len(body) or #body) < LEAST_SECTION or body:find "^[%w%p%s]*$" and not body:find "[.!?:;]" then return nil end
+  if title and (title == "" or plain_heading(title) == term) then title = nil end
+  if title and path[1] == plain_heading(title) then table.remove(path, 1) end
+  return { term = term, path = table.concat(path, ", "), title = title and plain_heading(title) or "", section = body }
 end
 
 return M

@@ -117,6 +117,22 @@ local function asked_before(record, text)
   return known
 end
 
+-- What the offline generator finds in a record that the task asks about.
+local function findings(record, task, text)
+  local wants_section, out = false, {}
+  for _, fact in ipairs(task.facts) do wants_section = wants_section or fact.needs == "section" end
+  if wants_section then
+    local metadata = record.metadata
+    if metadata == json.null then metadata = nil end
+    local headings = metadata and json.kind(metadata.headings) == "array" and metadata.headings or nil
+    out[1] = offline.section(text, headings, metadata and type(metadata.title) == "string" and metadata.title or nil)
+  end
+  for _, found in ipairs(offline.definitions(text)) do out[#out + 1] = found end
+  return out
+end
+
+local function key_of(found) return found.definition and found.definition .. "\0" .. (found.purpose or "") end
+
 --- Makes the questions of one record.
 function M.each(record, ctx, emit)
   if ctx.options.llm ~= "offline" then
@@ -130,8 +146,8 @@ function M.each(record, ctx, emit)
     return true
   end
   local made, known = 0, asked_before(record, text)
-  for _, found in ipairs(offline.definitions(text)) do
-    local facts = known[found.definition .. "\0" .. (found.purpose or "")] and math.huge or 0
+  for _, found in ipairs(findings(record, task, text)) do
+    local facts = known[key_of(found) or false] and math.huge or 0
     for _, fact in ipairs(task.facts) do
       if found[fact.needs] and facts < ctx.options.pairs then
         local fine
@@ -141,7 +157,7 @@ function M.each(record, ctx, emit)
       end
     end
   end
-  if made == 0 then ctx.reject(record, "no_definition", "no sentence of the text defines a term") end
+  if made == 0 then ctx.reject(record, "no_facts", "the text has nothing that the task asks about") end
   return true
 end
 
