@@ -13,10 +13,10 @@ return lathe.recipe "documents" {
 
   lathe.read      { "$input" },
   lathe.clean     {},
-  lathe.chunk     { size = 2000, overlap = 200 },
+  lathe.chunk     { size = 2000, overlap = 0, by = "auto" },
   lathe.dedup     { near = 0.8 },
   lathe.stats     { name = "passages" },
-  lathe.generate  { "qa" },
+  lathe.generate  { "sections", phrasings = 1 },
   lathe.dedup     { name = "repeats", field = "instruction", near = false },
   lathe.augment   { rules = "instructions", variants = "$variants" },
   lathe.prompt    { template = "$template" },

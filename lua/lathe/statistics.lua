@@ -103,8 +103,10 @@ function Statistics:add(record)
   local texts = self:texts_of(record)
   local whole, characters, words, tokens = {}, 0, 0, 0
   self.records = self.records + 1
+  -- what prompt has rendered says everything that the other fields say
+  local rendered = #texts > 1 and not self.field and type(record.text) == "string" and record.spans ~= nil and record.text
   for i, entry in ipairs(texts) do whole[i] = entry[2] end
-  local joined = table.concat(whole, "\n")
+  local joined = rendered or table.concat(whole, "\n")
   for _, entry in ipairs(texts) do
     local f = self:field_of(entry[1])
     f.records = f.records + 1
@@ -121,7 +123,9 @@ function Statistics:add(record)
       t = assert(self.tokenizer:count(entry[2]))
       f.tokens:add(t)
     end
-    characters, words, tokens = characters + c, words + (w or 0), tokens + (t or 0)
+    if not rendered or entry[1] == "text" then
+      characters, words, tokens = characters + c, words + (w or 0), tokens + (t or 0)
+    end
   end
   if #texts ~= 1 then
     local _, w = assert(self.census:add(joined))

@@ -36,6 +36,11 @@ test.case("a record's fields are told apart, and counted together", function()
   test.equal({ r.words.total, r.fields[1].name }, { 2, "a.b" })
 end)
 
+test.case("a rendered record is counted by its text alone", function()
+  local r = of { { instruction = "What?", output = "This.", text = "Q: What? A: This.", spans = { { 12, 17 } } } }
+  test.equal({ r.words.total, r.characters.total, #r.fields }, { 4, 17, 3 })
+end)
+
 test.case("tables by source, the largest first, and what is beyond them", function()
   local records = {}
   for i = 1, 230 do records[i] = { text = "x y", source = i <= 20 and "wiki" or "s" .. i, metadata = { split = i % 2 == 0 and "train" or "test" } } end

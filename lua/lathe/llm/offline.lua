@@ -185,7 +185,7 @@ end
 local LEAST_SECTION = 80 -- characters, so that a heading alone is no section
 
 local function plain_heading(s)
-  s = without_markup(s):gsub("`", ""):gsub("%s+#+%s*$", ""):gsub("^[%d.]+%s+", ""):gsub("%s+", " ")
+  s = without_markup(s):gsub("[`*]", ""):gsub("%s+#+%s*$", ""):gsub("^[%d.]+%s+", ""):gsub("%s+", " ")
   return (s:gsub("^%s+", ""):gsub("%s+$", ""))
 end
 
