@@ -103,7 +103,7 @@ local function list_item(item, ctx, licenses, emit)
   local options = ctx.options
   if ctx.skips.vendored and item.whole and is_vendored(item.path) then
     item.left_out, item.detail = "vendored", "in a folder of other people's files; read it with skip = {}"
-  else
+  elseif not item.left_out then -- it may be, for its name
     decide(item, options)
   end
   if not wanted(item, options) then return end
@@ -115,7 +115,7 @@ local function list_item(item, ctx, licenses, emit)
     item.license = licenses(item.file:match "^(.*)/[^/]*$" or "")
   end
   item.key = item.license
-  if item.kind == "jsonl" and item.bytes > 2 * RANGE and not item.encoding and not is_compressed(item.file) then
+  if item.kind == "jsonl" and item.bytes > 2 * RANGE and options.at == "" and not item.encoding and not is_compressed(item.file) then
     return ranges(item, emit)
   end
   item.whole = nil
@@ -128,6 +128,7 @@ local function list(ctx, emit)
   if #patterns == 0 then return nil, "read: no files are named", "misuse" end
   ctx.skips = set_of(ctx.options.skip)
   local items, root = glob.list(patterns, ctx.dir)
+  if ctx.options.type == "pattern" then items = require("lathe.read.pattern").name(items) end
   local licenses, count = code.licenses(root), 0
   for _, item in ipairs(items) do
     local done, message, reason = list_item(item, ctx, licenses, function(one)
@@ -175,6 +176,7 @@ end
 local READERS = {}
 
 local function read_item(item, ctx, emit)
+  if item.left_out and ctx.options.strict then return nil, ("%s: %s"):format(item.path, item.detail), "misuse" end
   if item.left_out then
     ctx.reject({ path = item.path }, item.left_out, ("%s: %s"):format(item.path, item.detail or item.left_out))
     return true
@@ -205,14 +207,19 @@ local function row_reader(item, ctx, emit)
   return require("lathe.read.table").read(item, ctx, emit)
 end
 
+function READERS.pattern(item, ctx, emit)
+  return require("lathe.read.pattern").read(item, ctx, emit)
+end
+
 READERS.archive = members
 READERS.csv, READERS.tsv, READERS.parquet = row_reader, row_reader, row_reader
 READERS.code = code.read
-READERS.jsonl = records.lines
+function READERS.jsonl(item, ctx, emit)
+  return (ctx.options.at ~= "" and records.at or records.lines)(item, ctx, emit)
+end
 
 function READERS.json(item, ctx, emit)
-  if ctx.options.at ~= "" then return records.at(item, ctx, emit) end
-  return records.values(item, ctx, emit)
+  return (ctx.options.at ~= "" and records.at or records.values)(item, ctx, emit)
 end
 
 function READERS.document(item, ctx, emit)
@@ -249,8 +256,9 @@ function M.check(options)
   return true
 end
 
---- What the records depend on besides the options: the extractors' files.
+--- What the records depend on besides the options: the extractors' files, the mapping of patterns.
 function M.hashes(options, where)
+  if options.type == "pattern" then return require("lathe.read.pattern").hashes(options, where.root) end
   return options.sources and require("lathe.extractors").hashes(options.sources, where.root) or {}
 end
 
@@ -266,7 +274,7 @@ M.options = {
   sources = { type = "string|table",
     help = "extractors that make records of code from the files: \"all\", names, or { name, option = value }" },
   type = { type = "string", default = "auto", choices = { "auto", "txt", "md", "html", "docx", "pdf", "odt", "pptx", "epub",
-    "ipynb", "csv", "tsv", "json", "jsonl", "parquet", "code" },
+    "ipynb", "csv", "tsv", "json", "jsonl", "parquet", "code", "pattern" },
     help = "how to read the files; auto decides by content, then by name" },
   kinds = { type = "table", default = {}, help = "read only files of these kinds, such as { \"md\", \"code\" }; others are passed over" },
   exclude = { type = "table", default = {}, help = "patterns of files to pass over, such as { \"*.min.js\", \"test/**\" }" },
@@ -277,6 +285,9 @@ M.options = {
   typed = { type = "boolean", default = false, help = "CSV: numbers and booleans as such, not as strings" },
   columns = { type = "table", default = {}, help = "Parquet: only these columns" },
   provenance = { type = "boolean", default = false, help = "JSON, CSV, Parquet: note metadata.path, type and row in each record" },
+  pattern = { type = "string", default = "pattern", help = "type pattern: what makes records of pattern files (templates/patterns/NAME.lua)" },
+  schema = { type = "string", default = "", help = "type pattern: the JSON Schema of pattern files (default: the mapping's own)" },
+  strict = { type = "boolean", default = false, help = "fail at the first file that would be rejected for what it is" },
   segment = { type = "integer", default = 1 << 20, min = 64, max = 1 << 30,
     help = "bytes of text per record at most" },
   text_max = { type = "integer", default = 0, min = 0,
