@@ -70,7 +70,7 @@ struct docx {
   struct style *styles;
   size_t style_count;
   struct style style; /* being read */
-  bool in_style;
+  bool in_style, default_style;
 
   struct abstract *abstracts;
   size_t abstract_count;
@@ -117,6 +117,8 @@ enum token {
   T_TR,
   T_TC,
   T_SPAN,
+  T_COLUMN,
+  T_FONTS,
   T_SKIP,
   T_STYLE,
   T_NAME,
@@ -165,6 +167,8 @@ static const struct xml_name names[] = {{"p", W, T_P},
                                         {"tr", W, T_TR},
                                         {"tc", W, T_TC},
                                         {"gridSpan", W, T_SPAN},
+                                        {"gridCol", W, T_COLUMN},
+                                        {"rFonts", W, T_FONTS},
                                         {"del", W, T_SKIP},
                                         {"moveFrom", W, T_SKIP},
                                         {"rt", W, T_SKIP},
@@ -257,12 +261,17 @@ static void styles_start(void *arg, int token, const struct xml_attributes *a) {
     d->style = (struct style){0};
     xml_attribute(a, "type", value, sizeof value);
     d->in_style = !strcmp(value, "paragraph");
+    d->default_style = xml_number(a, "default", 0, 1) == 1;
     xml_attribute(a, "styleId", d->style.id, sizeof d->style.id);
   }
   if (!d->in_style) return;
   xml_attribute(a, "val", value, sizeof value);
   if (token == T_NAME) style_by_name(value, &d->style);
   if (token == T_BASED) memcpy(d->style.based_on, value, sizeof value);
+  if (token == T_FONTS) {
+    xml_attribute(a, "ascii", value, sizeof value);
+    d->style.code = d->style.code || (flow_is_monospace(value) && !d->default_style);
+  }
   if (token == T_NUMID) {
     d->style.number = xml_number(a, "val", 0, UINT32_MAX - 1);
     d->style.list = d->style.number != 0;
@@ -574,14 +583,17 @@ static void document_start(void *arg, int token, const struct xml_attributes *a)
   case T_TBL:
     flow_table(f);
     break;
+  case T_COLUMN:
+    flow_columns(f, 1);
+    break;
   case T_TR:
     flow_row(f);
     break;
   case T_TC:
-    flow_cell(f, 1);
+    flow_cell(f, 1, 1);
     break;
   case T_SPAN:
-    if (f->tables == 1) f->span = xml_number(a, "val", 1, 256);
+    flow_cell_span(f, xml_number(a, "val", 1, 256));
     break;
   case T_FOOTNOTE_REF:
   case T_ENDNOTE_REF:

@@ -275,35 +275,65 @@ static void write_table(struct flow *f) {
   buf_clear(&text);
 }
 
+/* A table of one column only places text: its paragraphs stay what they are. */
+static bool only_places(const struct flow *f) {
+  return f->table_depth && f->table_depth <= 32 && f->placing >> (f->table_depth - 1) & 1;
+}
+
 void flow_table(struct flow *f) {
-  f->tables++;
+  f->table_depth++;
+  f->columns = 0;
+  f->judged = false;
+  if (f->table_depth <= 32) f->placing &= ~(1u << (f->table_depth - 1));
+}
+
+void flow_columns(struct flow *f, unsigned n) {
+  if (!f->judged) f->columns += n;
 }
 
 void flow_row(struct flow *f) {
-  if (f->tables == 1 && !f->in_note) table_row(&f->table);
+  if (!f->table_depth) return;
+  if (!f->judged) {
+    if (f->columns == 1 && f->table_depth <= 32)
+      f->placing |= 1u << (f->table_depth - 1);
+    else
+      f->tables++;
+  }
+  f->judged = true;
+  if (f->tables == 1 && !f->in_note && !only_places(f)) table_row(&f->table);
 }
 
-void flow_cell(struct flow *f, unsigned span) {
-  if (f->tables != 1 || f->in_note) return;
+void flow_cell(struct flow *f, unsigned columns, unsigned repeat) {
+  if (f->tables != 1 || f->in_note || only_places(f)) return;
   f->in_cell = true;
-  f->span = span;
+  f->span = columns;
+  f->repeat = repeat;
   buf_reset(&f->cell);
 }
 
+void flow_cell_span(struct flow *f, unsigned columns) {
+  if (f->tables == 1 && f->in_cell && !only_places(f)) f->span = columns;
+}
+
 void flow_cell_end(struct flow *f) {
-  if (f->tables != 1 || f->in_note || !f->in_cell) return;
+  if (f->tables != 1 || f->in_note || !f->in_cell || only_places(f)) return;
   check(f, &f->cell);
-  table_cell(&f->table, f->cell.data ? f->cell.data : "", f->cell.len, f->span ? f->span : 1);
+  for (unsigned i = 0; i < f->repeat || i == 0; i++)
+    table_cell(&f->table, f->cell.data ? f->cell.data : "", f->cell.len, f->span ? f->span : 1);
   f->in_cell = false;
   if (table_full(&f->table)) write_table(f);
 }
 
 void flow_table_end(struct flow *f) {
-  if (f->tables == 1 && !f->in_note) {
+  if (!f->table_depth) return;
+  bool real = f->judged && !only_places(f);
+  if (real && f->tables == 1 && !f->in_note) {
     flow_cell_end(f);
     write_table(f);
   }
-  f->tables -= f->tables > 0;
+  if (real) f->tables -= f->tables > 0;
+  f->table_depth--;
+  f->judged = true; /* the outer one has begun its rows */
 }
 
 /* ---- notes ---- */
@@ -336,13 +366,26 @@ void flow_note_end(struct flow *f) {
 
 int flow_finish(struct flow *f) {
   while (f->depth) flow_close(f);
-  if (f->tables) f->tables = 1, flow_table_end(f);
+  if (f->tables) {
+    f->tables = f->table_depth = 1;
+    f->placing = 0;
+    f->judged = true;
+    flow_table_end(f);
+  }
   end_code(f);
   out_block(f->out, 2, "");
   if (!f->rc && f->notes.len) out_verbatim(f->out, f->notes.data, f->notes.len);
   out_block(f->out, 0, "");
   if (!f->rc && f->out->began) out_raw(f->out, "\n", 1);
   return f->rc;
+}
+
+bool flow_is_monospace(const char *font) {
+  static const char *const names[] = {"courier", "mono",   "consolas",  "menlo",
+                                      "fixed",   "monaco", "typewriter"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcasestr(font, names[i])) return true;
+  return false;
 }
 
 /* ---- numbers ---- */

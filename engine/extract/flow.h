@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -52,9 +53,13 @@ struct flow {
 
   struct table table;
   struct buf cell;
-  unsigned tables; /* open ones */
+  unsigned tables;      /* open ones that are tables and do not only place text */
+  unsigned table_depth; /* open ones of both kinds */
+  uint32_t placing;     /* a bit for each of these: it only places */
+  unsigned columns;     /* of the innermost, as declared so far */
+  bool judged;          /* the innermost has rows */
   bool in_cell;
-  unsigned span;
+  unsigned span, repeat;
 
   struct buf notes; /* the text of all notes, each with its mark */
   struct buf note;
@@ -84,15 +89,21 @@ void flow_bold(struct flow *f, bool on);
 
 void flow_list_end(struct flow *f); /* the next item belongs to another list */
 
+/* A table that declares one column is no table: it puts a box around paragraphs. */
 void flow_table(struct flow *f);
+void flow_columns(struct flow *f, unsigned n); /* declared, before the first row; adds up */
 void flow_row(struct flow *f);
-void flow_cell(struct flow *f, unsigned span); /* begins one; span: columns */
+void flow_cell(struct flow *f, unsigned columns, unsigned repeat); /* begins one */
+void flow_cell_span(struct flow *f, unsigned columns);             /* of the one begun */
 void flow_cell_end(struct flow *f);
 void flow_table_end(struct flow *f);
 
 /* A note at this place of the open paragraph; what comes until flow_note_end is its text. */
 void flow_note(struct flow *f);
 void flow_note_end(struct flow *f);
+
+/* By its name, is this a font in which code is set? */
+bool flow_is_monospace(const char *font);
 
 /* "3." "c." "C." "iii." "III." for a number from 1. */
 enum flow_number {

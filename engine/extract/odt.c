@@ -29,7 +29,6 @@
 #define STYLES_MAX 8192
 #define LISTS_MAX  2048
 #define REPEAT_MAX 64u /* of one cell: spreadsheets repeat empty ones by the thousand */
-#define ROWS_MAX   16u /* of one row */
 #define TITLE_MAX  512
 #define LEVELS     10
 #define BOLD_DEPTH 32
@@ -37,7 +36,7 @@
 struct style {
   char name[64], parent[64];
   char list[64]; /* the list style that paragraphs of it have */
-  bool bold, not_bold, hidden;
+  bool bold, not_bold, hidden, code;
 };
 
 struct list_style {
@@ -49,7 +48,8 @@ struct list_style {
 
 /* What a paragraph's style says, with all that it is based on. */
 struct look {
-  bool title, code, bold, hidden;
+  bool title, code, hidden, bold;
+  bool weight; /* bold says something */
 };
 
 struct odt {
@@ -85,10 +85,6 @@ struct odt {
   } open[LEVELS];   /* lists, the innermost last */
   unsigned depth;
   unsigned note_depth; /* lists outside the note, which does not see them */
-
-  struct buf cell; /* the last cell's text, for repeats */
-  unsigned repeat, row_repeat;
-  bool covered;
 };
 
 enum token {
@@ -103,6 +99,7 @@ enum token {
   T_ITEM,
   T_HEADER,
   T_TABLE,
+  T_COLUMN,
   T_ROW,
   T_CELL,
   T_COVERED,
@@ -137,6 +134,7 @@ static const struct xml_name names[] = {{"p", TEXT, T_P},
                                         {"list-item", TEXT, T_ITEM},
                                         {"list-header", TEXT, T_HEADER},
                                         {"table", TABLE, T_TABLE},
+                                        {"table-column", TABLE, T_COLUMN},
                                         {"table-row", TABLE, T_ROW},
                                         {"table-cell", TABLE, T_CELL},
                                         {"covered-table-cell", TABLE, T_COVERED},
@@ -270,7 +268,7 @@ static void begin_style(struct odt *d, const struct xml_attributes *a) {
 
 /* Elements of styles; true when the token was one. */
 static bool style_element(struct odt *d, int token, const struct xml_attributes *a) {
-  char value[32];
+  char value[64];
   if (token == T_STYLE) return begin_style(d, a), true;
   if (token == T_LIST_STYLE) return begin_list_style(d, a), true;
   if (token == T_LEVEL_NUMBER || token == T_LEVEL_BULLET) return begin_level(d, token, a), true;
@@ -280,6 +278,8 @@ static bool style_element(struct odt *d, int token, const struct xml_attributes 
     d->style->bold = !strcmp(value, "bold") || (value[0] >= '6' && value[0] <= '9');
     d->style->not_bold = !d->style->bold;
   }
+  xml_attribute_ns(a, STYLE, "font-name", value, sizeof value);
+  d->style->code = flow_is_monospace(value) && strcmp(d->style->name, "Standard") != 0;
   xml_attribute(a, "display", value, sizeof value);
   if (!strcmp(value, "none")) d->style->hidden = true;
   return true;
@@ -303,14 +303,14 @@ static const struct list_style *list_named(const struct odt *d, const char *name
 
 static struct look look_of(const struct odt *d, const char *name) {
   struct look look = {0};
-  bool weight = false;
   for (int i = 0; *name && i < 10; i++) {
     const struct style *s = style_named(d, name);
     if (!strcmp(name, "Title")) look.title = true;
     if (!strncmp(name, "Preformatted", 12) || !strncmp(name, "Source_20_Code", 14))
       look.code = true;
     if (!s) break;
-    if (!weight && (s->bold || s->not_bold)) look.bold = s->bold, weight = true;
+    if (!look.weight && (s->bold || s->not_bold)) look.bold = s->bold, look.weight = true;
+    look.code = look.code || s->code;
     look.hidden = look.hidden || s->hidden;
     name = s->parent;
   }
@@ -429,10 +429,10 @@ static void begin_span(struct odt *d, const struct xml_attributes *a) {
     xml_skip(&d->xml);
     return;
   }
-  bool strong = look.bold || !strcmp(name, "Strong_20_Emphasis");
+  if (!strcmp(name, "Strong_20_Emphasis")) look.bold = look.weight = true;
   bool outer = d->spans ? d->bold[d->spans <= BOLD_DEPTH ? d->spans - 1 : BOLD_DEPTH - 1]
                         : d->paragraph_bold;
-  if (d->spans < BOLD_DEPTH) d->bold[d->spans] = strong || outer;
+  if (d->spans < BOLD_DEPTH) d->bold[d->spans] = look.weight ? look.bold : outer;
   d->spans++;
   set_bold(d);
 }
@@ -440,25 +440,6 @@ static void begin_span(struct odt *d, const struct xml_attributes *a) {
 static void begin_note(struct odt *d) {
   flow_note(&d->flow);
   d->note_depth = d->depth;
-}
-
-static void begin_cell(struct odt *d, const struct xml_attributes *a) {
-  d->repeat = xml_number(a, "number-columns-repeated", 1, REPEAT_MAX);
-  flow_cell(&d->flow, 1);
-}
-
-static void end_cell(struct odt *d) {
-  struct flow *f = &d->flow;
-  if (f->tables == 1 && f->in_cell && d->repeat > 1) {
-    buf_reset(&d->cell);
-    buf_add(&d->cell, f->cell.data ? f->cell.data : "", f->cell.len);
-    flow_cell_end(f);
-    for (unsigned i = 1; i < d->repeat; i++)
-      table_cell(&f->table, d->cell.data ? d->cell.data : "", d->cell.len, 1);
-  } else {
-    flow_cell_end(f);
-  }
-  d->repeat = 1;
 }
 
 static void content_start(void *arg, int token, const struct xml_attributes *a) {
@@ -500,12 +481,15 @@ static void content_start(void *arg, int token, const struct xml_attributes *a) 
   case T_TABLE:
     flow_table(f);
     break;
+  case T_COLUMN:
+    flow_columns(f, xml_number(a, "number-columns-repeated", 1, REPEAT_MAX));
+    break;
   case T_ROW:
     flow_row(f);
     break;
   case T_CELL:
   case T_COVERED:
-    begin_cell(d, a);
+    flow_cell(f, 1, xml_number(a, "number-columns-repeated", 1, REPEAT_MAX));
     break;
   case T_NOTE_BODY:
     begin_note(d);
@@ -535,7 +519,7 @@ static void content_end(void *arg, int token) {
     break;
   case T_CELL:
   case T_COVERED:
-    end_cell(d);
+    flow_cell_end(f);
     break;
   case T_TABLE:
     flow_table_end(f);
@@ -588,7 +572,6 @@ static void clear(struct odt *d) {
   mem_free(d->styles);
   mem_free(d->lists);
   buf_clear(&d->meta);
-  buf_clear(&d->cell);
   flow_clear(&d->flow);
   package_close(&d->package);
   mem_free(d);

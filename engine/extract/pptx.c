@@ -49,6 +49,7 @@ enum token {
   T_CHAR_BULLET,
   T_AUTO_NUMBER,
   T_TABLE,
+  T_COLUMN,
   T_ROW,
   T_CELL,
   T_SKIP,
@@ -76,6 +77,7 @@ static const struct xml_name names[] = {{"p", A, T_P},
                                         {"ph", P, T_PLACEHOLDER},
                                         {"txBody", "", T_TEXT_BODY},
                                         {"tbl", A, T_TABLE},
+                                        {"gridCol", A, T_COLUMN},
                                         {"tr", A, T_ROW},
                                         {"tc", A, T_CELL},
                                         {"Fallback", "markup-compatibility", T_SKIP},
@@ -275,7 +277,7 @@ static enum flow_number format_of(const char *type) {
 }
 
 static void begin_paragraph(struct pptx *d) {
-  d->open = is_wanted(d) && (d->shapes || d->flow.in_cell || d->pass == PASS_DIAGRAM);
+  d->open = is_wanted(d) && (d->shapes || d->flow.table_depth || d->pass == PASS_DIAGRAM);
   d->level = 0;
   d->mark = MARK_INHERITED;
   d->bold = false;
@@ -296,11 +298,6 @@ static void end_paragraph(struct pptx *d) {
   }
   if (f->rc) xml_stop(&d->xml, f->rc);
   if (d->job->out.gone) xml_stop(&d->xml, ERR_IO);
-}
-
-static void begin_cell(struct pptx *d, const struct xml_attributes *a) {
-  if (d->pass == PASS_REST) flow_cell(&d->flow, 1); /* merged cells stand there, empty */
-  (void)a;
 }
 
 static void slide_start(void *arg, int token, const struct xml_attributes *a) {
@@ -361,11 +358,14 @@ static void slide_start(void *arg, int token, const struct xml_attributes *a) {
     d->role = ROLE_TEXT;
     if (d->pass == PASS_REST) flow_table(f);
     break;
+  case T_COLUMN:
+    if (d->pass == PASS_REST) flow_columns(f, 1);
+    break;
   case T_ROW:
     if (d->pass == PASS_REST) flow_row(f);
     break;
   case T_CELL:
-    begin_cell(d, a);
+    if (d->pass == PASS_REST) flow_cell(f, 1, 1); /* merged cells stand there, empty */
     break;
   default:
     break;

@@ -109,6 +109,15 @@ test.case("ODT: tables are Markdown, repeated and covered cells and inner tables
     "x\n\n| A | B | C |\n|---|---|---|\n| 1\\|2 | | c |\n| r | r | in i j |\n\ny\n")
 end)
 
+test.case("ODT: a table of one column only places its paragraphs; a font tells code; bold ends", function()
+  gives(odt('<table:table><table:table-column/><table:table-row><table:table-cell>' .. p "one" .. p "two"
+    .. "</table:table-cell></table:table-row></table:table>" .. p("x = 1", "M") .. p('a <text:span text:style-name="n">b</text:span>', "b"),
+    '<style:style style:name="M"><style:text-properties style:font-name="Courier New"/></style:style>'
+    .. '<style:style style:name="b"><style:text-properties fo:font-weight="bold"/></style:style>'
+    .. '<style:style style:name="n"><style:text-properties fo:font-weight="normal"/></style:style>'), "a.odt",
+    "one\n\ntwo\n\n```\nx = 1\n```\n\n**a** b\n")
+end)
+
 test.case("ODT: notes, code, text boxes; contents, comments and deletions are left out", function()
   gives(odt([[<text:tracked-changes><text:p>gone</text:p></text:tracked-changes>
     <text:table-of-content><text:index-body><text:p>One 1</text:p></text:index-body></text:table-of-content>]]
