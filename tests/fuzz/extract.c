@@ -18,7 +18,7 @@ static void *drain(void *arg) {
   static _Thread_local char frame[EXTRACT_FRAME + 1];
   int fd = *(int *)arg;
   for (ssize_t n; (n = recv(fd, frame, sizeof frame, MSG_TRUNC)) > 0;) {
-    if ((size_t)n > EXTRACT_FRAME || !strchr("TPMNR", frame[0])) abort();
+    if ((size_t)n > EXTRACT_FRAME || !strchr("TPMNRFDE", frame[0])) abort();
     if (frame[0] == FRAME_TEXT && utf8_check(frame + 1, (size_t)n - 1) != (size_t)n - 1) abort();
   }
   return NULL;
@@ -31,6 +31,11 @@ static void read_it(struct job *job, unsigned type, struct err *err) {
   if (type == 2) text_read(job, true, err);
   if (type == 3) pdf_read(job, err);
   if (type == 4) sniff_type(job, &guess, err);
+  if (type == 5) odt_read(job, err);
+  if (type == 6) pptx_read(job, err);
+  if (type == 7) epub_read(job, err);
+  if (type == 8) ipynb_read(job, err);
+  if (type == 9) unpack_run(job, err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -46,11 +51,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair)) abort();
   job.bytes = size - 1;
   job.request.unpacked_max = 16u << 20;
+  job.request.member_max = 1u << 20;
   job.progress = &progress;
   job.first_page = 1;
   out_init(&job.out, pair[1]);
   if (pthread_create(&reader, NULL, drain, &pair[0])) abort();
-  read_it(&job, data[0] % 5, &err);
+  read_it(&job, data[0] % 10, &err);
   out_flush(&job.out);
   shutdown(pair[1], SHUT_RDWR);
   pthread_join(reader, NULL);

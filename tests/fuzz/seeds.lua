@@ -203,7 +203,37 @@ put("lines", "plain", "\x04\0one\ntwo\r\n\nthree")
 put("lines", "gzip", "\x04\0\x1f\x8b\8\0\0\0\0\0\0\3\1\6\0\xf9\xffhello\n" .. ("<I4I4"):pack(0x363a3020, 6))
 put("lines", "zstd", "\x04\0\x28\xb5\x2f\xfd\x20\6\x31\0\0hello\n")
 
--- Documents: the first byte is the type (0 html, 1 docx, 2 markdown, 3 pdf, 4 to be guessed).
+-- Office documents and archives, stored and not packed, so that their XML is what the fuzzer changes.
+local archive = require "tests.support.archive"
+local TEXT = 'xmlns:o="urn:oasis:names:tc:opendocument:xmlns:office:1.0" xmlns:t="urn:oasis:names:tc:opendocument:xmlns:text:1.0" '
+  .. 'xmlns:b="urn:oasis:names:tc:opendocument:xmlns:table:1.0" xmlns:s="urn:oasis:names:tc:opendocument:xmlns:style:1.0"'
+local odt = archive.zip { { "mimetype", "application/vnd.oasis.opendocument.text" },
+  { "content.xml", "<o:d " .. TEXT .. '><t:list-style s:name="N"><t:list-level-style-number t:level="1" s:num-format="a"/></t:list-style>'
+    .. '<o:text><t:h t:outline-level="2">H</t:h><t:list t:style-name="N"><t:list-item><t:p>i<t:note><t:note-body><t:p>n</t:p>'
+    .. '</t:note-body></t:note></t:p><t:list><t:list-item><t:p>j</t:p></t:list-item></t:list></t:list-item></t:list>'
+    .. '<b:table><b:table-row><b:table-cell b:number-columns-repeated="3"><t:p>c</t:p></b:table-cell><b:table-cell/></b:table-row></b:table>'
+    .. '<t:p t:style-name="Preformatted_20_Text">x<t:s t:c="4"/>y</t:p></o:text></o:d>' } }
+local A = 'xmlns:a="drawingml" xmlns:p="presentationml" xmlns:r="relationships"'
+local pptx = archive.zip { { "ppt/presentation.xml", "<p:p " .. A .. '><p:sldId r:id="r1"/></p:p>' },
+  { "ppt/_rels/presentation.xml.rels", '<R xmlns="relationships"><Relationship Id="r1" Target="slides/s.xml"/></R>' },
+  { "ppt/slides/s.xml", "<p:sld " .. A .. '><p:sp><p:ph type="title"/><p:txBody><a:p><a:pPr lvl="1"><a:buAutoNum type="romanLcP"/></a:pPr>'
+    .. "<a:r><a:t>T</a:t></a:r></a:p></p:txBody></p:sp><a:tbl><a:tr><a:tc><a:p><a:r><a:t>c</a:t></a:r></a:p></a:tc></a:tr></a:tbl></p:sld>" } }
+local epub = archive.zip { { "mimetype", "application/epub+zip" }, { "META-INF/container.xml", '<c><rootfile full-path="b.opf"/></c>' },
+  { "b.opf", '<p><item id="a" href="x%2e/../a.xhtml" media-type="application/xhtml+xml"/><itemref idref="a"/></p>' },
+  { "a.xhtml", "<html><head><title>t</title></head><body><h1>H</h1><p>text</p></body></html>" } }
+local notebook = '{"cells":[{"cell_type":"markdown","source":["# T\\n","x"]},{"cell_type":"code","source":"a","outputs":[{"text":["1"]},'
+  .. '{"data":{"text/plain":"2"}},{"ename":"E","evalue":"v"}]}],"metadata":{"kernelspec":{"language":"R"}},"nbformat":4}'
+for kind, bytes in pairs { [5] = odt, [6] = pptx, [7] = epub, [8] = notebook } do
+  put("extract", "office" .. kind, string.char(kind) .. bytes)
+  put("extract", "office-guess" .. kind, "\4" .. bytes)
+end
+local members = { { "a.txt", "one" }, { "../b", "two" }, { "l", "", type = "2", link = "a.txt" } }
+for name, bytes in pairs { zip = archive.zip(members), tar = archive.tar(members), gz = archive.gzip(archive.tar(members)) } do
+  put("extract", name, "\9" .. bytes)
+end
+
+-- Documents: the first byte is the type (0 html, 1 docx, 2 markdown, 3 pdf, 4 to be guessed, 5 odt, 6 pptx,
+-- 7 epub, 8 notebook, 9 an archive).
 for _, entry in ipairs(assert(file.list("recipes/demo"))) do
   local kind = ({ html = 0, docx = 1, md = 2, txt = 2, pdf = 3 })[entry.name:match "%.(%w+)$"]
   if kind and not entry.is_dir then
