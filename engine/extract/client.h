@@ -140,6 +140,8 @@ int extract_members_open(struct extract_members **out, struct extract *x, const 
 /* 1: a member, or one that was left out; 0: the end; −1: err (ERR_CANCELLED, ERR_IO, ERR_NOMEM).
  * After a member with name "" comes the end. */
 int extract_members_next(struct extract_members *m, struct extract_member *out, struct err *err);
+/* The program that unpacks: for tests that kill it. */
+int extract_members_pid(const struct extract_members *m);
 /* x may be NULL when it is closed already. m may be NULL. */
 void extract_members_close(struct extract_members *m, struct extract *x);
 

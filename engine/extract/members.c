@@ -446,6 +446,10 @@ int extract_members_open(struct extract_members **out, struct extract *x, const 
   return 0;
 }
 
+int extract_members_pid(const struct extract_members *m) {
+  return m->depth ? extract_pid(m->levels[m->depth - 1].x) : 0;
+}
+
 void extract_members_close(struct extract_members *m, struct extract *x) {
   if (!m) return;
   m->client = x;

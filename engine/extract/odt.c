@@ -30,6 +30,7 @@
 #define LISTS_MAX  2048
 #define REPEAT_MAX 64u /* of one cell: spreadsheets repeat empty ones by the thousand */
 #define TITLE_MAX  512
+#define FLAT_MAX   ((uint64_t)128 << 20)
 #define LEVELS     10
 #define BOLD_DEPTH 32
 
@@ -544,6 +545,51 @@ static void content_text(void *arg, const char *s, size_t n) {
   flow_text(&d->flow, s, n);
 }
 
+/* ---- a flat document: the same in one XML file (FODT) ---- */
+
+static void flat_start(void *arg, int token, const struct xml_attributes *a) {
+  struct odt *d = arg;
+  if (!d->in_body) meta_start(arg, token, a);
+  content_start(arg, token, a);
+}
+
+static void flat_end(void *arg, int token) {
+  struct odt *d = arg;
+  if (!d->in_body) meta_end(arg, token);
+  content_end(arg, token);
+}
+
+static void flat_text(void *arg, const char *s, size_t n) {
+  struct odt *d = arg;
+  if (d->in_body)
+    content_text(arg, s, n);
+  else
+    meta_text(arg, s, n);
+}
+
+static int read_flat(struct odt *d) {
+  struct job *job = d->job;
+  struct buf bytes;
+  int rc = 0;
+  buf_init(&bytes);
+  if (job->bytes > FLAT_MAX)
+    rc = err_set(d->err, ERR_LIMIT, "limit: a flat ODT of more than %llu MiB",
+                 (unsigned long long)FLAT_MAX >> 20);
+  if (!rc && buf_reserve(&bytes, (size_t)job->bytes + 1))
+    rc = err_nomem(d->err, job->bytes, "a flat ODT");
+  long long n = rc ? 0 : job_read(job, 0, bytes.data, (size_t)job->bytes, d->err);
+  if (n < 0) rc = ERR_IO;
+  d->xml = (struct xml){.what = "ODT",
+                        .names = names,
+                        .start = flat_start,
+                        .end = flat_end,
+                        .text = flat_text,
+                        .arg = d};
+  if (!rc) rc = xml_parse(&d->xml, "it", bytes.data, (size_t)n, d->err);
+  buf_clear(&bytes);
+  return rc;
+}
+
 /* ---- the package ---- */
 
 static bool wanted(const char *name) {
@@ -586,8 +632,11 @@ int odt_read(struct job *job, struct err *err) {
   d->styles = mem_array(STYLES_MAX, sizeof *d->styles);
   d->lists = mem_array(LISTS_MAX, sizeof *d->lists);
   int rc = d->styles && d->lists ? 0 : err_nomem(err, 0, "styles");
-  if (!rc) rc = package_open(&d->package, job, "ODT", wanted, err);
-  if (!rc) rc = read_parts(d);
+  char head[2] = {0};
+  if (!rc && job_read(job, 0, head, sizeof head, err) < 0) rc = ERR_IO;
+  bool flat = memcmp(head, "PK", 2) != 0;
+  if (!rc && !flat) rc = package_open(&d->package, job, "ODT", wanted, err);
+  if (!rc) rc = flat ? read_flat(d) : read_parts(d);
   int ended = flow_finish(&d->flow);
   if (!rc) rc = ended;
   clear(d);

@@ -22,15 +22,15 @@ static const struct {
   const char *name;
   enum doc_type type;
 } extensions[] = {
-    {"txt", DOC_TXT},     {"text", DOC_TXT},    {"log", DOC_TXT},     {"rst", DOC_TXT},
-    {"adoc", DOC_TXT},    {"org", DOC_TXT},     {"tex", DOC_TXT},     {"", DOC_TXT},
-    {"md", DOC_MD},       {"markdown", DOC_MD}, {"mdown", DOC_MD},    {"mkd", DOC_MD},
-    {"html", DOC_HTML},   {"htm", DOC_HTML},    {"xhtml", DOC_HTML},  {"docx", DOC_DOCX},
-    {"docm", DOC_DOCX},   {"dotx", DOC_DOCX},   {"pdf", DOC_PDF},     {"odt", DOC_ODT},
-    {"ott", DOC_ODT},     {"pptx", DOC_PPTX},   {"pptm", DOC_PPTX},   {"ppsx", DOC_PPTX},
-    {"potx", DOC_PPTX},   {"epub", DOC_EPUB},   {"ipynb", DOC_IPYNB}, {"zip", DOC_ARCHIVE},
-    {"tar", DOC_ARCHIVE}, {"tgz", DOC_ARCHIVE}, {"txz", DOC_ARCHIVE}, {"tzst", DOC_ARCHIVE},
-    {"tbz2", DOC_ARCHIVE}};
+    {"txt", DOC_TXT},      {"text", DOC_TXT},    {"log", DOC_TXT},     {"rst", DOC_TXT},
+    {"adoc", DOC_TXT},     {"org", DOC_TXT},     {"tex", DOC_TXT},     {"", DOC_TXT},
+    {"md", DOC_MD},        {"markdown", DOC_MD}, {"mdown", DOC_MD},    {"mkd", DOC_MD},
+    {"html", DOC_HTML},    {"htm", DOC_HTML},    {"xhtml", DOC_HTML},  {"docx", DOC_DOCX},
+    {"docm", DOC_DOCX},    {"dotx", DOC_DOCX},   {"pdf", DOC_PDF},     {"odt", DOC_ODT},
+    {"ott", DOC_ODT},      {"fodt", DOC_ODT},    {"pptx", DOC_PPTX},   {"pptm", DOC_PPTX},
+    {"ppsx", DOC_PPTX},    {"potx", DOC_PPTX},   {"epub", DOC_EPUB},   {"ipynb", DOC_IPYNB},
+    {"zip", DOC_ARCHIVE},  {"tar", DOC_ARCHIVE}, {"tgz", DOC_ARCHIVE}, {"txz", DOC_ARCHIVE},
+    {"tzst", DOC_ARCHIVE}, {"tbz2", DOC_ARCHIVE}};
 
 /* Formats that are known well enough to be named when refused. */
 static const struct {
@@ -107,6 +107,14 @@ static bool begins_notebook(const char *s, size_t n) {
   return memmem(s, n, "\"cells\"", 7) && memmem(s, n, "\"cell_type\"", 11);
 }
 
+/* A flat OpenDocument text: XML that says so in its first element. */
+static bool begins_flat_text(const char *s, size_t n) {
+  const char *end = s + n;
+  if (begins(s, end, "\xEF\xBB\xBF")) s += 3;
+  return begins(s, end, "<?xml") && memmem(s, (size_t)(end - s), "<office:document", 16) &&
+         memmem(s, (size_t)(end - s), "vnd.oasis.opendocument.text", 27);
+}
+
 /* Text has no zero bytes outside UTF-16 and UTF-32, and few control characters. */
 static bool is_binary(const char *s, size_t n) {
   struct encoding e;
@@ -128,6 +136,7 @@ static enum doc_type by_content(const char *s, size_t n, const char **what) {
   if (memmem(s, look, "%PDF-", 5)) return DOC_PDF;
   if (begins_html(s, n)) return DOC_HTML;
   if (begins_notebook(s, n)) return DOC_IPYNB;
+  if (begins_flat_text(s, n)) return DOC_ODT;
   for (size_t i = 0; i < sizeof packed / sizeof *packed; i++)
     if (n >= packed[i].at + packed[i].n && !memcmp(s + packed[i].at, packed[i].bytes, packed[i].n))
       return DOC_ARCHIVE;

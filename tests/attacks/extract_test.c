@@ -170,6 +170,134 @@ static void many_members(void) {
   REFUSED(o, "limit", "limit: more than 10000 members");
 }
 
+/* What walking the archive at `path` gives: members given, the last reason for one left out. */
+struct walked {
+  unsigned given, left;
+  uint64_t bytes;
+  char reason[32], message[1024];
+};
+
+static struct walked walk(const struct extract_members_options *options) {
+  struct walked w = {0};
+  struct extract_members *m;
+  struct extract_member member;
+  struct err err;
+  if (extract_members_open(&m, client, path, options, &err)) {
+    snprintf(w.reason, sizeof w.reason, "%s", extract_reason(client));
+    snprintf(w.message, sizeof w.message, "%s", err.message);
+    return w;
+  }
+  while (extract_members_next(m, &member, &err) == 1) {
+    w.given += member.file != NULL;
+    w.left += member.file == NULL;
+    w.bytes += member.bytes;
+    if (member.file) continue;
+    snprintf(w.reason, sizeof w.reason, "%s", member.reason);
+    snprintf(w.message, sizeof w.message, "%s", member.message);
+  }
+  extract_members_close(m, client);
+  return w;
+}
+
+#define STOPPED(w, the_reason, part)                                                               \
+  do {                                                                                             \
+    CHECK_STR((w).reason, the_reason);                                                             \
+    if (!strstr((w).message, part))                                                                \
+      test_fail(__FILE__, __LINE__, "'%s' lacks '%s'", (w).message, part);                         \
+  } while (0)
+
+/* Of many small members, of one large one, of an archive in an archive: each ends at its limit. */
+static void archive_bombs(void) {
+  static char a[1 << 16];
+  char name[32];
+  struct zip z = {0};
+  memset(a, 'a', sizeof a);
+  for (int i = 0; i < 80; i++) {
+    snprintf(name, sizeof name, "%d.txt", i);
+    zip_add(&z, name, a, sizeof a, 16, ZIP_DEFLATE); /* 1 MiB */
+  }
+  REQUIRE(zip_write(&z, in_dir("many.zip")));
+  struct walked w = walk(NULL);
+  STOPPED(w, "limit", "more than 200 times its size");
+  CHECK(w.given >= 15 && w.given < 80);
+  struct extract_members_options more = {.ratio_max = 100000, .members_max = 50};
+  w = walk(&more);
+  STOPPED(w, "limit", "more than 50 members");
+  CHECK_INT(w.given, 50);
+  more = (struct extract_members_options){.ratio_max = 100000, .unpacked_max = 10 << 20};
+  w = walk(&more);
+  STOPPED(w, "limit", "unpacked_max (10485760 bytes)");
+  CHECK_INT(w.given, 10);
+
+  zip_add(&z, "large", a, sizeof a, 1 << 10, ZIP_DEFLATE); /* 64 MiB */
+  REQUIRE(zip_write(&z, in_dir("large.zip")));
+  w = walk(NULL);
+  STOPPED(w, "limit", "more than 200 times its size");
+  CHECK_INT(w.given, 0);
+  more = (struct extract_members_options){.member_max = 1 << 20};
+  w = walk(&more);
+  STOPPED(w, "limit", "member_max (1048576 bytes)");
+
+  struct file_map inner;
+  REQUIRE(file_map_open(&inner, path, NULL) == 0);
+  for (int i = 0; i < 8; i++) {
+    snprintf(name, sizeof name, "%d.zip", i);
+    zip_add(&z, name, inner.data, inner.size, 1, ZIP_DEFLATE);
+  }
+  file_map_close(&inner);
+  REQUIRE(zip_write(&z, in_dir("nested.zip")));
+  w = walk(NULL);
+  STOPPED(w, "limit", "more than 200 times its size");
+  check_alive();
+}
+
+/* A member's name can name nothing outside, its link nothing at all. */
+static void archive_names_and_links(void) {
+  struct zip z = {0};
+  zip_add(&z, "../../../etc/cron.d/evil", "x", 1, 1, ZIP_STORE);
+  zip_add(&z, "/etc/evil", "x", 1, 1, ZIP_STORE);
+  zip_add(&z, "passwd", "/etc/passwd", 11, 1, ZIP_STORE | ZIP_SYMLINK);
+  zip_add(&z, "secret", "x", 1, 1, ZIP_STORE | ZIP_ENCRYPTED);
+  REQUIRE(zip_write(&z, in_dir("names.zip")));
+  struct extract_members *m;
+  struct extract_member member;
+  REQUIRE(extract_members_open(&m, client, path, NULL, NULL) == 0);
+  static const char *const names[] = {"etc/cron.d/evil", "etc/evil", "passwd", "secret"};
+  static const char *const reasons[] = {"", "", "link", "encrypted"};
+  for (int i = 0; i < 4; i++) {
+    REQUIRE(extract_members_next(m, &member, NULL) == 1);
+    CHECK_STR(member.name, names[i]);
+    CHECK_STR(member.reason, reasons[i]);
+    CHECK_INT(member.note[0] != 0, i < 2);
+  }
+  CHECK_INT(extract_members_next(m, &member, NULL), 0);
+  extract_members_close(m, client);
+  CHECK(access("/etc/cron.d/evil", F_OK) != 0 && access("/etc/evil", F_OK) != 0);
+}
+
+/* The unpacking child is killed in the middle: what came is kept, the next archive works. */
+static void archive_killed_in_the_middle(void) {
+  static char noise[1 << 16];
+  struct zip z = {0};
+  for (size_t i = 0; i < sizeof noise; i++) noise[i] = (char)(i * 2654435761u >> 13);
+  zip_add(&z, "first", "x", 1, 1, ZIP_STORE);
+  zip_add(&z, "second", noise, sizeof noise, 256, ZIP_STORE);
+  REQUIRE(zip_write(&z, in_dir("killed.zip")));
+  struct extract_members *m;
+  struct extract_member member;
+  REQUIRE(extract_members_open(&m, client, path, NULL, NULL) == 0);
+  REQUIRE(extract_members_next(m, &member, NULL) == 1);
+  CHECK_STR(member.name, "first");
+  kill(extract_members_pid(m), SIGKILL);
+  REQUIRE(extract_members_next(m, &member, NULL) == 1);
+  CHECK_STR(member.name, "");
+  CHECK_STR(member.reason, "crashed");
+  CHECK_INT(extract_members_next(m, &member, NULL), 0);
+  extract_members_close(m, client);
+  struct walked w = walk(NULL);
+  CHECK_INT(w.given, 2);
+}
+
 /* ---- XML ---- */
 
 static void refuse_xml(const char *xml, const char *reason, const char *part) {
@@ -448,6 +576,9 @@ int main(void) {
   TEST(zip_bomb);
   TEST(zip_names_links_and_lies);
   TEST(many_members);
+  TEST(archive_bombs);
+  TEST(archive_names_and_links);
+  TEST(archive_killed_in_the_middle);
   TEST(xml_with_a_dtd);
   TEST(deep_xml);
   TEST(nested_html);

@@ -129,6 +129,15 @@ test.case("ODT: notes, code, text boxes; contents, comments and deletions are le
     "See[^1] it.\n\n```\nif x:\n    y\n```\n\nboxed\n\naround\n\n[^1]: A note.\n")
 end)
 
+test.case("ODT: flat, in one XML file", function()
+  local facts = gives('<?xml version="1.0"?><office:document ' .. ODF .. ' office:mimetype="application/vnd.oasis.opendocument.text">'
+    .. "<office:meta><dc:title>Flat</dc:title></office:meta><office:automatic-styles>" .. NUMBERS .. "</office:automatic-styles>"
+    .. "<office:body><office:text>" .. h(1, "One") .. list("N", item(p "a")) .. "</office:text></office:body></office:document>",
+    "a.xml", "# One\n\n1. a\n")
+  test.equal({ facts.type, facts.title }, { "odt", "Flat" })
+  refused('<?xml version="1.0"?><office:document ' .. ODF .. "><office:body>", "a.fodt", "unreadable", "ODT")
+end)
+
 test.case("ODT: encrypted, without content, truncated, with a DTD", function()
   local entry = "<manifest:manifest " .. ODF .. "><manifest:file-entry><manifest:encryption-data/></manifest:file-entry></manifest:manifest>"
   refused(odt("", "", { { "META-INF/manifest.xml", entry } }), "a.odt", "unreadable", "it is encrypted")
