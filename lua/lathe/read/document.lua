@@ -49,6 +49,7 @@ local function segment_record(item, facts, segment, number)
       type = facts.type,
       title = title,
       encoding = facts.encoding,
+      author = facts.author,
       language = facts.language,
       license = item.license,
       segment = number,
