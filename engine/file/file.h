@@ -104,6 +104,8 @@ struct stream;
 int stream_open(struct stream **out, const char *path, struct err *err);
 /* Bytes read (≤ n), 0 at the end, −1 on error. */
 long long stream_read(struct stream *s, void *bytes, size_t n, struct err *err);
+/* Passes over n bytes, or to the end; of a plain file without reading them. */
+int stream_skip(struct stream *s, uint64_t n, struct err *err);
 void stream_close(struct stream *s);
 
 /* ---- folders and names ---- */

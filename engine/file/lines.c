@@ -46,15 +46,8 @@ int lines_open(struct lines **out, const char *path, size_t max_line, struct err
 /* Reads more bytes behind `have`; sets end. Room must be there. */
 static int fill(struct lines *r, struct err *err) {
   size_t room = r->cap - r->have;
-  while (r->skip > 0) {
-    long long got =
-        stream_read(r->stream, r->buffer, r->skip < r->cap ? (size_t)r->skip : r->cap, err);
-    if (got < 0) return -1;
-    if (got == 0)
-      r->skip = 0, r->left = 0;
-    else
-      r->skip -= (uint64_t)got;
-  }
+  if (r->skip > 0 && stream_skip(r->stream, r->skip, err)) return -1;
+  r->skip = 0;
   if (room > r->left) room = (size_t)r->left;
   long long got = room ? stream_read(r->stream, r->buffer + r->have, room, err) : 0;
   if (got < 0) return -1;

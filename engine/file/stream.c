@@ -20,7 +20,9 @@
 #endif
 
 #define INPUT ((size_t)256 << 10)
-#define DROP  ((uint64_t)8 << 20) /* give pages back every so many bytes */
+#define DROP  ((uint64_t)8 << 20) /* give pages back every so many bytes … */
+#define KEEP                                                                                       \
+  ((uint64_t)1 << 30) /* … of a file longer than this: shorter ones are read again soon */
 
 enum kind { PLAIN, GZIP, ZSTD };
 
@@ -45,7 +47,7 @@ static long long pull(struct stream *s, void *to, size_t n, struct err *err) {
   if (got < 0 && cancel_check(err)) return -1; /* Ctrl-C while waiting for a pipe or a terminal */
   if (got < 0) return err_errno(err, "%s", s->path), -1;
   s->consumed += (uint64_t)got;
-  if (s->consumed - s->dropped >= DROP) {
+  if (s->consumed - s->dropped >= DROP && s->consumed >= KEEP) {
     posix_fadvise(s->fd, (off_t)s->dropped, (off_t)(s->consumed - s->dropped), POSIX_FADV_DONTNEED);
     s->dropped = s->consumed;
   }
@@ -160,6 +162,30 @@ long long stream_read(struct stream *s, void *bytes, size_t n, struct err *err) 
   if (s->kind == GZIP) return read_gzip(s, bytes, n, err);
   if (s->kind == ZSTD) return read_zstd(s, bytes, n, err);
   return read_plain(s, bytes, n, err);
+}
+
+/* Passes over bytes by seeking: returns how many are left to be read and thrown away. */
+static uint64_t seek_plain(struct stream *s, uint64_t n) {
+  size_t here = s->have - s->at;
+  if (s->kind != PLAIN || s->end_of_file) return n;
+  if (n <= here) return s->at += (size_t)n, 0;
+  if (n - here > INT64_MAX || lseek(s->fd, (off_t)(n - here), SEEK_CUR) < 0) return n;
+  s->at = s->have;
+  s->consumed += n - here;
+  s->dropped = s->consumed;
+  return 0;
+}
+
+int stream_skip(struct stream *s, uint64_t n, struct err *err) {
+  n = seek_plain(s, n);
+  while (n > 0) {
+    char bytes[16 << 10];
+    long long got = stream_read(s, bytes, n < sizeof bytes ? (size_t)n : sizeof bytes, err);
+    if (got < 0) return err ? err->code : ERR_IO;
+    if (got == 0) break;
+    n -= (uint64_t)got;
+  }
+  return 0;
 }
 
 void stream_close(struct stream *s) {
