@@ -3,6 +3,8 @@
 #include "bind/bind.h"
 #include "text/quality.h"
 
+#include <string.h>
+
 #define METER_NAME "lathe.quality_meter"
 
 struct meter {
@@ -33,9 +35,12 @@ static const char *list_string(lua_State *L, int arg, lua_Integer i) {
 -- @example require("engine.quality").meter({ "the", "of" }):measure("the end of it").words --> 4 */
 static int l_meter(lua_State *L) {
   struct err err;
-  if (lua_isnoneornil(L, 1)) lua_newtable(L), lua_replace(L, 1);
-  luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
+  if (lua_isnil(L, 1)) {
+    lua_newtable(L);
+    lua_replace(L, 1);
+  }
+  luaL_checktype(L, 1, LUA_TTABLE);
   lua_Integer n = luaL_len(L, 1);
   luaL_argcheck(L, n < 1 << 20, 1, "too many stop words");
   struct meter *m = bind_new(L, sizeof *m, METER_NAME);
@@ -95,6 +100,27 @@ static int l_sentences(lua_State *L) {
   size_t n;
   const char *s = luaL_checklstring(L, 1, &n);
   lua_pushinteger(L, (lua_Integer)quality_sentences(s, n));
+  return 1;
+}
+
+/*** How many of some keywords occur in a text: whole words or phrases, whatever their case.
+-- @function engine.quality.keywords
+-- @param text string: UTF-8
+-- @param words table: list of words and phrases in small letters
+-- @return integer: how many of them occur
+-- @example require("engine.quality").keywords("The Sea, the sea", { "sea", "shore" }) --> 1 */
+static int l_keywords(lua_State *L) {
+  size_t n;
+  const char *s = luaL_checklstring(L, 1, &n);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_Integer count = luaL_len(L, 2);
+  luaL_argcheck(L, count < 1 << 20, 2, "too many keywords");
+  struct quality_keyword *v = lua_newuserdatauv(L, (size_t)(count ? count : 1) * sizeof *v, 0);
+  for (lua_Integer i = 1; i <= count; i++) {
+    v[i - 1].text = list_string(L, 2, i);
+    v[i - 1].n = strlen(v[i - 1].text);
+  }
+  lua_pushinteger(L, (lua_Integer)quality_keywords(s, n, v, (size_t)count));
   return 1;
 }
 
@@ -175,11 +201,9 @@ int luaopen_engine_quality(lua_State *L);
 int luaopen_engine_quality(lua_State *L) {
   static const luaL_Reg methods[] = {{"measure", meter_measure}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", meter_gc}, {"__close", meter_gc}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"meter", l_meter},
-                                       {"names", l_names},
-                                       {"sentences", l_sentences},
-                                       {"c4", l_c4},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"meter", l_meter},         {"names", l_names},
+                                       {"sentences", l_sentences}, {"c4", l_c4},
+                                       {"keywords", l_keywords},   {NULL, NULL}};
   bind_metatable(L, METER_NAME, methods, meta);
   luaL_newlib(L, functions);
   return 1;

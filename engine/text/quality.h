@@ -74,6 +74,16 @@ int quality_measure(struct quality_work *w, const char *s, size_t n, unsigned pa
 extern const char *const quality_names[QUALITY_VALUES];
 void quality_values(const struct quality *q, double out[QUALITY_VALUES]);
 
+/* ---- keywords ---- */
+
+/* How many of the words and phrases (small letters, UTF-8) occur in the text, capitals counting as small
+ * letters, with no letter, mark or number next to them. */
+struct quality_keyword {
+  const char *text;
+  size_t n;
+};
+size_t quality_keywords(const char *s, size_t n, const struct quality_keyword *words, size_t count);
+
 /* ---- C4: a filter of lines ---- */
 
 struct quality_phrase {

@@ -127,7 +127,7 @@ local function phrases_of(wanted, root)
     candidates[1] = name:sub(1, 1) == "/" and name or (root or ".") .. "/" .. name
   else
     for _, folder in ipairs(require("lathe.template").search_path(root)) do
-      candidates[#candidates + 1] = ("%s/%s.lua"):format(folder, name)
+      candidates[#candidates + 1] = ("%s/clean/%s.lua"):format(folder, name)
     end
   end
   for _, path in ipairs(candidates) do

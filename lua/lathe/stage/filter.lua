@@ -238,7 +238,7 @@ local function tokens(text, ctx, report)
   if not least and not most then return true end
   local tok, message, code = named_tokenizer.load(ctx, options.tokenizer)
   if not tok then error({ code = code, message = message }, 0) end
-  local count = #assert(tok:encode(text))
+  local count = assert(tok:count(text))
   if least and count < least and not report("min_tokens", { rule = "min_tokens", value = count, min = least }) then return false end
   if most and count > most and not report("max_tokens", { rule = "max_tokens", value = count, max = most }) then return false end
   return true, count
