@@ -73,12 +73,12 @@ end
 
 -- The scene's class with what it needs from its file: imports, and the functions, classes and constants that
 -- it names, and those that these name, in the order of the file.
-local function whole_code(scene, statements)
+local function whole_code(scene, statements, by_name)
   local wanted, queue = { [scene] = true }, { scene }
-  local by_name = {}
-  for _, s in ipairs(statements) do if s.name then by_name[s.name] = by_name[s.name] or s end end
   while #queue > 0 do
-    for name in pairs(python.names(table.remove(queue).text)) do
+    local next_one = table.remove(queue)
+    next_one.names = next_one.names or python.names(next_one.text)
+    for name in pairs(next_one.names) do
       local s = by_name[name]
       if s and not wanted[s] then
         wanted[s] = true
@@ -118,11 +118,13 @@ return {
     if not source:find "Scene" then return true end
     local statements = python.statements(source)
     local scenes = scenes_of(statements)
+    local by_name = {}
+    for _, s in ipairs(statements) do if s.name then by_name[s.name] = by_name[s.name] or s end end
     local head = source:sub(1, (source:find "\nclass%s" or #source))
     for _, s in ipairs(statements) do
       if s.kind == "class" and scenes[s.name] and s.last - s.first + 1 >= ctx.options.least
         and s.text:find "def%s+construct%s*%(" then
-        local whole = whole_code(s, statements)
+        local whole = whole_code(s, statements, by_name)
         emit { description = description_of(s), code = whole,
           metadata = { class = s.name, line = s.first, programming_language = "python",
             youtube_url = video_in(s.text) or video_in(s.comment) or video_in(head),

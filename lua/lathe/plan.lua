@@ -178,7 +178,9 @@ end
 -- Values as they go into a key or a fingerprint: functions and other things by kind only.
 local function plain(v)
   if type(v) == "table" then
-    local out, is_list = {}, #v > 0
+    local out, count = {}, 0
+    for _ in pairs(v) do count = count + 1 end
+    local is_list = #v > 0 and #v == count -- { "pages", url = "…" } is none
     for k, x in pairs(v) do out[is_list and k or tostring(k)] = plain(x) end
     return out
   end

@@ -122,7 +122,9 @@ function M.docstring(statement)
     local line = statement.lines[i]
     follow(line, state)
     if state.depth == 0 and not state.quote and line:gsub("%s*#.*$", ""):find ":%s*$" then
-      local body = table.concat(statement.lines, "\n", i + 1, statement.last)
+      local from_line = i + 1
+      while from_line < statement.last and statement.lines[from_line]:find "^%s*#" do from_line = from_line + 1 end
+      local body = table.concat(statement.lines, "\n", from_line, statement.last)
       local prefix, delimiter, at = body:match '^%s*([rRuUbBfF]*)(["\'])()'
       if not delimiter or prefix:find "[bBfF]" then return nil end
       local triple = body:sub(at - 1, at + 1) == delimiter:rep(3)

@@ -157,6 +157,17 @@ test.case("a file of records is read as it is", function()
   end)
 end)
 
+test.case("a recipe's sources may have options", function()
+  test.with_dir(function(dir)
+    cli.put(dir .. "/a/x.py", 'def f():\n    "Says f."\n    return 1\n')
+    cli.put(dir .. "/r.lua", [[local lathe = require "lathe"
+      return lathe.recipe "r" { lathe.read { "$root/a", sources = { "manim", { "functions", least = 3 } } } }]])
+    local status, _, err = cli.run("run r.lua -j2", { cwd = dir })
+    test.equal(status, 0, err)
+    test.contains(file.read(dir .. "/runs/r/01-read/part-00000.jsonl"), '"Says f."')
+  end)
+end)
+
 test.case("a repository is fetched once, and its commit goes into the records", function()
   if os.execute "git --version >/dev/null 2>&1" ~= true then test.skip "git is not installed" end
   test.with_dir(function(dir)
