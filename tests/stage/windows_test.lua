@@ -115,6 +115,28 @@ test.case("what has no text, or too little, is said", function()
   end)
 end)
 
+test.case("texts of windows are whole characters and lie end to end, where tokens are parts of them", function()
+  with_tokenizer(function(dir)
+    local list = { { id = "a", text = "дом 日本 " .. ("\u{1F600}é"):rep(30) .. " end" } }
+    for _, pack in ipairs { false, true } do
+      for size = 1, 5 do
+        local out = run(dir, { size = size, pack = pack, last = "keep" }, list)
+        local all, at = {}, 0
+        for _, r in ipairs(out) do
+          local span = r.metadata.pieces[1].span
+          test.equal(span[1], at)
+          at = span[2]
+          test.ok(utf8.len(r.text), r.text)
+          all[#all + 1] = r.text
+        end
+        local whole = table.concat(all)
+        test.equal(list[1].text:sub(1, #whole), whole)
+        test.ok(#whole >= #list[1].text - 4)
+      end
+    end
+  end)
+end)
+
 -- ---- packed ----
 
 test.case("packed: one stream a split, the end-of-text token between documents", function()

@@ -230,7 +230,8 @@ end
 
 local function describe(record, g, i)
   local metadata = json.kind(record.metadata) == "object" and record.metadata or {}
-  return { id = record.id, path = metadata.path, document = metadata.document, cluster = metadata.cluster, split = g:side(i) }
+  return { record = i, id = record.id, path = metadata.path, document = metadata.document, cluster = metadata.cluster,
+    split = g:side(i) }
 end
 
 local function write_report(report, wanted, merged, facts, ctx)

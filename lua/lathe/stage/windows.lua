@@ -66,12 +66,17 @@ function Stream:add(record, text, ids, offsets)
   self.count = self.count + #ids // 4
 end
 
--- Byte offsets in the piece's text of its tokens [a, b); the end-of-text token has none.
-local function bytes_of(piece, a, b)
-  local known = #piece.offsets // 8
-  if b <= a or a >= known then return #piece.text, #piece.text end
-  return (string.unpack("<I4", piece.offsets, a * 8 + 1)),
-    b > known and #piece.text or (string.unpack("<I4", piece.offsets, b * 8 - 3))
+-- Where the text of token k (from 0) begins: a character that several tokens make is the later window's, so
+-- that texts of windows are whole characters and lie end to end.
+local function byte_at(piece, k)
+  if k == 0 then return 0 end
+  if k >= #piece.offsets // 8 then return #piece.text end
+  local at = string.unpack("<I4", piece.offsets, k * 8 + 1)
+  for back = 0, math.min(at, 3) do
+    local byte = piece.text:byte(at - back + 1)
+    if not byte or byte < 0x80 or byte >= 0xc0 then return at - back end
+  end
+  return at
 end
 
 -- What the inputs [start, stop) are: pieces, and their text.
@@ -80,7 +85,7 @@ local function describe(self, start, stop)
   for _, piece in ipairs(self.pieces) do
     local a, b = math.max(start, piece.first), math.min(stop, piece.first + piece.count)
     if a < b then
-      local from, to = bytes_of(piece, a - piece.first, b - piece.first)
+      local from, to = byte_at(piece, a - piece.first), byte_at(piece, b - piece.first)
       local shift = piece.base or 0
       list[#list + 1] = { id = piece.id, document = piece.document, path = piece.path, span = { from + shift, to + shift },
         tokens = { a - start, b - start } }
