@@ -5,11 +5,12 @@
  *   page 12   Handbook                  12
  *   page 13   4.2 Installing            13       the same at the same height: a running header
  *
- * Of each page the rows in the upper and lower ZONE are looked at. A row goes when a row with the
+ * Of each page the rows in the upper and lower ZONE are looked at, from outside: those that go must
+ * stand apart from what stays. A row goes when a row with the
  * same text (digits and Roman numbers left out) stands at the same height on two other pages of the
  * window around it, one when there are no more than three pages; a row of nothing but a number when
  * one other does, or when it is the outermost. Type larger than the body's must repeat letter for
- * letter, or the titles of chapters would go ("Chapter 1", "Chapter 2"). Where most pages have a
+ * letter and not count, or the titles of chapters would go ("Chapter 1", "Chapter 2"). Where most pages have a
  * running row at a height, one that stands apart at that height goes too, whatever it says: the
  * header of a chapter with one page; and so does one whose number counts pages with those at its
  * height on others.
@@ -38,7 +39,8 @@ static bool is_roman(const char *s, size_t n) {
   return true;
 }
 
-/* The row's text without digits, small, single words; a word that is a Roman number is left out. */
+/* The row's text without digits, small, single words; a Roman number at its
+ * ends is left out. */
 static uint64_t text_hash(const char *s, size_t n) {
   struct buf b;
   size_t at = 0;
@@ -51,7 +53,8 @@ static uint64_t text_hash(const char *s, size_t n) {
       if ((c >= '0' && c <= '9') || strchr("-.,/[]()|", c)) continue;
       buf_addc(&b, c);
     }
-    if (b.len > from && is_roman(b.data + from, b.len - from)) b.len = from;
+    bool end = from == 0 || at >= n;
+    if (end && b.len > from && is_roman(b.data + from, b.len - from)) b.len = from;
     if (b.len > from) buf_addc(&b, ' ');
     while (at < n && s[at] == ' ') at++;
   }
@@ -141,6 +144,7 @@ void pdf_edges(struct pdf_page *p) {
       *e = (struct pdf_edge){.below = below};
       describe(p, &f, e);
       limit = f.y + (below ? -1.0f : 1.0f) * 0.4f * (f.bottom - f.top);
+      e->apart = true;
       if (outer_row(p, limit, below, &inner))
         e->apart =
             (below ? f.top - inner.bottom : inner.top - f.bottom) > 0.7f * (f.bottom - f.top);
@@ -223,16 +227,18 @@ void pdf_drop_running(struct pdf_page *const *window, size_t n, size_t at,
                       const struct pdf_style *s) {
   struct pdf_page *p = window[at];
   size_t kept = 0;
-  bool gone[PDF_EDGES] = {false};
-  for (size_t k = 0; k < p->edge_count; k++) {
-    const struct pdf_edge *e = &p->edges[k];
-    bool outermost = k == 0 || p->edges[k - 1].below != e->below || gone[k - 1];
-    if (!outermost) continue; /* what runs stands outside of what does not */
-    bool large = s->body > 0 && e->size >= s->body * LARGE;
-    gone[k] = repeats(window, n, at, e, s) || counts(window, n, at, e) ||
-              (!e->text && !large && p->piece_count > 1) ||
-              (e->apart && !large && runs_here(window, n, e, s));
-    if (gone[k]) drop_row(p, e);
+  for (size_t k = 0; k < p->edge_count;) {
+    size_t from = k, end = k; /* the rows from .. end − 1 go */
+    bool below = p->edges[k].below, going = true;
+    for (; k < p->edge_count && p->edges[k].below == below; k++) {
+      const struct pdf_edge *e = &p->edges[k];
+      bool large = s->body > 0 && e->size >= s->body * LARGE;
+      going = going && (repeats(window, n, at, e, s) || (!large && counts(window, n, at, e)) ||
+                        (!e->text && !large && p->piece_count > 1) ||
+                        (e->apart && !large && runs_here(window, n, e, s)));
+      if (going && (e->apart || !e->text)) end = k + 1;
+    }
+    for (size_t i = from; i < end; i++) drop_row(p, &p->edges[i]);
   }
   for (size_t i = 0; i < p->piece_count; i++)
     if (!p->pieces[i].gone) p->pieces[kept++] = p->pieces[i];

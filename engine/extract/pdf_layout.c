@@ -289,7 +289,7 @@ static float line_step(const struct pdf_line *lines, const struct found_table *t
     firsts += span_of(&t->columns, lines[i].pieces[0]) == 0;
   }
   bad += firsts > 1;
-  return groups >= 3 && bad * 5 <= groups ? step : 0;
+  return groups >= 3 && bad * 12 <= groups ? step : 0;
 }
 
 /* The distance between rows that most have. */
@@ -303,7 +303,7 @@ static float usual_step(const struct pdf_line *lines, size_t from, size_t to) {
 /* Does row i belong to the same row of cells as the one above? */
 static bool same_row(const struct layout *y, const struct pdf_line *lines, size_t i,
                      const struct found_table *t, float step, float usual) {
-  if (step > 0) return lines[i].bottom - lines[i - 1].bottom <= 1.15f * step;
+  if (step > 0 && lines[i].bottom - lines[i - 1].bottom <= 1.15f * step) return true;
   return continues_row(y, &lines[i], &lines[i - 1], &t->columns, usual);
 }
 
@@ -323,9 +323,8 @@ static int write_table(struct layout *y, struct pdf_line *lines, const struct fo
       }
     }
     for (size_t k = 0; more && k < lines[i].n; k++) {
-      struct buf *cell = &cells[span_of(&t->columns, lines[i].pieces[k])];
-      if (cell->len) buf_addc(cell, ' ');
-      pdf_plain(y->page, lines[i].pieces[k], cell);
+      pdf_add_plain(y->page, y->style, lines[i].pieces[k],
+                    &cells[span_of(&t->columns, lines[i].pieces[k])]);
     }
   }
   struct pdf_block *b = pdf_add_block(y->page, PDF_TABLE);
@@ -390,7 +389,7 @@ static size_t find_gutters(const struct layout *y, struct pdf_piece **v, size_t 
   for (size_t i = BINS / 20; i < BINS - BINS / 20 && count < GUTTERS;) {
     float depth = fminf(best_left[i], best_right[i]) - cover[i], least = cover[i];
     size_t from = i++;
-    if (depth <= 3 * line) continue;
+    if (depth <= 2.3f * line) continue;
     for (; i < BINS && cover[i] <= least + line / 2; i++) least = fminf(least, cover[i]);
     while (from < i && cover[from] > least + line / 2) from++;
     struct gutter one = {left + bin * (float)from, left + bin * (float)i};

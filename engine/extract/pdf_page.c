@@ -182,6 +182,8 @@ static bool is_bullet(uint32_t c) {
          c == 0x2B1D || c == 0xF0B7 || c == 0xF0A7 || c == 0xF0D8;
 }
 
+/* Size and height are those of most glyphs, found by a vote (Boyer and Moore): fonts differ in what
+ * poppler takes for their height, and one word in another font must not move the line. */
 static void measure_piece(const struct pdf_page *p, struct pdf_piece *l) {
   size_t count = 0, most = 0;
   bool first = true;
@@ -191,27 +193,17 @@ static void measure_piece(const struct pdf_page *p, struct pdf_piece *l) {
     if (pdf_is_space(g->c)) continue;
     l->bold = l->bold && g->bold;
     l->mono = l->mono && g->mono;
-    /* the size that leads the vote so far (Boyer and Moore) */
-    if (fabsf(g->size - l->size) < 0.3f)
+    count++;
+    if (!(g->y2 > g->y1)) continue;
+    if (fabsf(g->size - l->size) < 0.3f && fabsf(g->y1 - l->top) < 0.3f)
       most++;
     else if (most > 0)
       most--;
     else
-      l->size = g->size, most = 1;
-    count++;
-    if (!(g->y2 > g->y1)) continue;
-    if (first) l->top = g->y1, l->bottom = g->y2, l->left = g->x1, l->right = g->x2;
+      l->size = g->size, l->top = g->y1, l->bottom = g->y2, most = 1;
+    if (first) l->left = g->x1, l->right = g->x2;
     first = false;
     l->left = fminf(l->left, g->x1), l->right = fmaxf(l->right, g->x2);
-  }
-  /* height: of the glyphs in the piece's own size, or a raised mark would make it taller */
-  bool tall = false;
-  for (size_t i = l->from; i < l->to; i++) {
-    const struct pdf_glyph *g = &p->glyphs[i];
-    if (pdf_is_space(g->c) || !(g->y2 > g->y1) || fabsf(g->size - l->size) >= 0.3f) continue;
-    l->top = tall ? fminf(l->top, g->y1) : g->y1;
-    l->bottom = tall ? fmaxf(l->bottom, g->y2) : g->y2;
-    tall = true;
   }
   const struct pdf_glyph *a = &p->glyphs[l->from], *b = &p->glyphs[l->to - 1];
   float dx = fabsf((b->x1 + b->x2) - (a->x1 + a->x2)),

@@ -139,6 +139,7 @@ struct pdf_line {
   float word;           /* width of the first word */
   bool heading, note, code;
   bool leader; /* dots lead to a page's number */
+  bool number; /* … or only blanks */
   int level;   /* of a heading */
 };
 
@@ -148,6 +149,9 @@ int pdf_blocks(struct pdf_page *p, struct pdf_line *lines, size_t n, struct pdf_
                struct err *err);
 /* Appends the text of a piece without marks. */
 void pdf_plain(const struct pdf_page *p, const struct pdf_piece *piece, struct buf *out);
+/* … behind what is in out, as a line goes on with the next. */
+void pdf_add_plain(const struct pdf_page *p, const struct pdf_style *s,
+                   const struct pdf_piece *piece, struct buf *out);
 void pdf_measure_line(const struct pdf_page *p, struct pdf_line *l);
 
 bool pdf_is_space(uint32_t c);

@@ -180,14 +180,20 @@ static size_t leader(const struct pdf_page *p, size_t i, size_t to) {
   return dots >= 4 ? end : 0;
 }
 
-/* Quotes and brackets in another font are no reason to mark them: does the run of this glyph's font
- * hold a letter or a digit? */
-static bool has_word(const struct pdf_page *p, size_t i, size_t to) {
+static bool is_word(uint32_t c) {
+  return is_letter(c) || is_digit(c) || is_cjk(c);
+}
+
+/* Quotes and brackets that only come from another font are no reason to mark them: signs without a
+ * letter or a digit that touch one in another font. */
+static bool is_stray(const struct pdf_page *p, size_t from, size_t i, size_t to) {
   const struct pdf_glyph *first = &p->glyphs[i];
-  for (; i < to && p->glyphs[i].bold == first->bold && p->glyphs[i].mono == first->mono; i++)
-    if (is_letter(p->glyphs[i].c) || is_digit(p->glyphs[i].c) || is_cjk(p->glyphs[i].c))
-      return true;
-  return false;
+  bool touches = i > from && is_word(first[-1].c);
+  for (; i < to && p->glyphs[i].bold == first->bold && p->glyphs[i].mono == first->mono; i++) {
+    if (is_word(p->glyphs[i].c)) return false;
+    if (pdf_is_space(p->glyphs[i].c)) return touches;
+  }
+  return touches || (i < to && is_word(p->glyphs[i].c));
 }
 
 static bool is_raised(const struct pdf_glyph *g, const struct pdf_piece *l) {
@@ -212,7 +218,7 @@ static void put_piece(struct writer *w, const struct pdf_piece *l) {
       continue;
     }
     bool code = g->mono && !w->plain && !w->s->mono_body, bold = g->bold && !w->plain && !code;
-    if (((code && !w->code) || (bold && !w->bold)) && !has_word(w->p, i, l->to))
+    if (((code && !w->code) || (bold && !w->bold)) && is_stray(w->p, l->from, i, l->to))
       code = bold = false;
     open_marks(w, bold, code);
     bool up = is_raised(g, l) && is_digit(g->c);
@@ -358,6 +364,19 @@ static void join(struct writer *w, const struct pdf_line *next) {
   if (seam == SEAM_DROP) drop_hyphen(w->out);
 }
 
+void pdf_add_plain(const struct pdf_page *p, const struct pdf_style *s,
+                   const struct pdf_piece *piece, struct buf *out) {
+  const struct pdf_line one = {
+      .pieces = (struct pdf_piece *[]){(struct pdf_piece *)(uintptr_t)piece}, .n = 1};
+  char head[72];
+  if (out->len) {
+    enum seam seam = seam_of(s, out->data, out->len, head, head_of(p, &one, head, sizeof head));
+    if (seam == SEAM_DROP) drop_hyphen(out);
+    if (seam == SEAM_SPACE) buf_addc(out, ' ');
+  }
+  pdf_plain(p, piece, out);
+}
+
 /* ---- lines ---- */
 
 /* "Introduction      7": an entry of a table of contents. */
@@ -386,7 +405,7 @@ void pdf_measure_line(const struct pdf_page *p, struct pdf_line *l) {
   for (size_t i = 0; i < l->n && !l->leader; i++)
     for (size_t k = l->pieces[i]->from; k < l->pieces[i]->to && !l->leader; k++)
       l->leader = p->glyphs[k].c == '.' && leader(p, k, l->pieces[i]->to);
-  l->leader = l->leader || ends_in_number(p, l);
+  l->number = l->leader || ends_in_number(p, l);
   l->size = main->size;
   l->top = main->top;
   l->bottom = main->bottom;
@@ -460,6 +479,18 @@ static size_t enumerator(const struct pdf_page *p, const struct pdf_line *l) {
   return from || c[n - 1] == ')' ? n : 0;
 }
 
+/* What a mark counts: 3 for "3.", "(c)"; 0 for others. */
+static int value_of(const struct pdf_page *p, const struct pdf_line *l) {
+  const struct pdf_piece *q = l->pieces[0];
+  size_t i = q->from + (p->glyphs[q->from].c == '(');
+  int value = 0;
+  if (is_letter(p->glyphs[i].c) && p->glyphs[i].c < 128)
+    return (int)(p->glyphs[i].c | 32) - 'a' + 1;
+  for (; i < q->to && is_digit(p->glyphs[i].c) && value < 1000; i++)
+    value = value * 10 + (int)(p->glyphs[i].c - '0');
+  return value;
+}
+
 static bool is_caption(const struct pdf_page *p, const struct pdf_line *l) {
   static const char *const words[] = {"figure",  "fig.",   "table",   "listing",   "abbildung",
                                       "tabelle", "figura", "tableau", "algorithm", "example"};
@@ -483,8 +514,9 @@ static bool has_words(const struct pdf_page *p, const struct pdf_line *l) {
 
 static bool far_below(const struct pdf_line *l, const struct pdf_line *above,
                       const struct shape *s) {
-  float step = l->bottom - above->bottom;
-  return step > s->step * fmaxf(l->size, above->size) * GAP_RATIO || step < -l->size;
+  float step = l->bottom - above->bottom, ratio = GAP_RATIO;
+  if (l->mono != above->mono) ratio += 0.25f; /* whose heights poppler measures differently */
+  return step > s->step * fmaxf(l->size, above->size) * ratio || step < -l->size;
 }
 
 /* Bold lines [from, to) of one size that stand alone are a heading. */
@@ -496,7 +528,7 @@ static void mark_bold(const struct pdf_page *p, struct pdf_line *lines, size_t n
   uint32_t last = end->last;
   bool sentence = last == '.' || last == ':' || last == ',' || last == ';';
   if (to >= n || to - from > BOLD_LINES || chars > HEADING_MAX || sentence) return;
-  if (l->size < 0.95f * st->body || is_caption(p, l) || l->leader) return;
+  if (l->size < 0.95f * st->body || is_caption(p, l) || l->number) return;
   if (from > 0 && !far_below(l, l - 1, s) && l[-1].last != '.' && l[-1].last != ':' &&
       l[-1].right > s->right - 4 * l->size)
     return; /* in the middle of a paragraph */
@@ -508,7 +540,7 @@ static void find_headings(const struct pdf_page *p, struct pdf_line *lines, size
   for (size_t i = 0; i < n; i++) {
     struct pdf_line *l = &lines[i];
     l->heading = st->body > 0 && !l->item && l->chars <= HEADING_MAX &&
-                 l->size >= st->body * LARGE && has_words(p, l) && !l->leader;
+                 l->size >= st->body * LARGE && has_words(p, l) && !l->number;
   }
   for (size_t i = 0; i < n;) {
     size_t from = i++;
@@ -579,31 +611,40 @@ static void find_code(const struct pdf_page *p, struct pdf_line *lines, size_t n
 
 /* ---- code ---- */
 
+/* The distance from one character to the next in the typewriter type of these lines. */
 static float cell_width(const struct pdf_page *p, const struct pdf_line *lines, size_t n) {
-  const struct pdf_glyph *g = &p->glyphs[lines[0].pieces[0]->from];
-  float widest = g->x2 - g->x1;
-  for (size_t i = 0; i < n && i < 8; i++) {
-    const struct pdf_piece *q = lines[i].pieces[0];
-    if (q->to - q->from < 2) continue;
-    float w = (p->glyphs[q->to - 1].x2 - p->glyphs[q->from].x1) / (float)(q->to - q->from);
-    if (w > 0.3f * q->size && w < 0.9f * q->size) return w;
-  }
-  return widest > 1 ? widest : 1;
+  float v[64];
+  size_t k = 0;
+  for (size_t i = 0; i < n && k < 64; i++)
+    for (size_t j = lines[i].pieces[0]->from; j + 1 < lines[i].pieces[0]->to && k < 64; j++) {
+      const struct pdf_glyph *g = &p->glyphs[j];
+      float d = g[1].x1 - g->x1;
+      if (!pdf_is_space(g->c) && !pdf_is_space(g[1].c) && g->mono && d > 0.2f * g->size) v[k++] = d;
+    }
+  float width = quantile(v, k, 50);
+  return width > 1 ? width : 0.5f * lines[0].size;
 }
 
+/* Blanks are counted from the end of the character before, so that no error adds up. */
 static void put_code_line(const struct pdf_page *p, const struct pdf_line *l, float left,
                           float width, struct buf *out) {
   char bytes[4];
-  size_t column = 0;
-  for (size_t k = 0; k < l->n; k++)
+  float end = left;
+  bool space = true; /* at the beginning, or behind a blank of the page's */
+  for (size_t k = 0; k < l->n; k++, space = true)
     for (size_t i = l->pieces[k]->from; i < l->pieces[k]->to; i++) {
       const struct pdf_glyph *g = &p->glyphs[i];
-      if (pdf_is_space(g->c)) continue;
-      float at = (g->x1 - left) / width + 0.3f;
-      size_t want = at > 0 && at < 400 ? (size_t)at : column;
-      for (; column < want; column++) buf_addc(out, ' ');
+      if (pdf_is_space(g->c)) {
+        space = true;
+        continue;
+      }
+      float gap = (g->x1 - end) / width + 0.4f;
+      size_t blanks = space && gap > 0 && gap < 400 ? (size_t)gap : 0;
+      if (space && !blanks && end > left) blanks = 1;
+      for (; blanks > 0; blanks--) buf_addc(out, ' ');
       buf_add(out, bytes, utf8_encode(g->c, bytes));
-      column++;
+      end = g->x1 + fmaxf(width, g->mono ? 0 : g->x2 - g->x1);
+      space = false;
     }
 }
 
@@ -631,7 +672,7 @@ static int write_code(struct pdf_page *p, const struct pdf_line *lines, size_t n
 /* Would the first word of l have fitted behind the line above? Then somebody broke it there. */
 static bool broken_on_purpose(const struct pdf_line *l, const struct pdf_line *above,
                               const struct shape *s) {
-  return above->leader || above->right + l->word + 0.6f * l->size < s->right;
+  return above->number || above->right + l->word + 0.6f * l->size < s->right;
 }
 
 struct building {
@@ -642,6 +683,7 @@ struct building {
   int depth;
   bool in_item;
   float item_left;  /* of the item that is open: its mark */
+  int item_value;   /* … and its number; 0: none */
   float first_left; /* of the block's first line */
   size_t count;     /* lines of the block */
 };
@@ -657,7 +699,9 @@ static bool begins_item(const struct building *g, const struct pdf_line *l,
   if (!enumerator(g->p, l)) return false;
   if (!above || far_below(l, above, g->s) || ends(above) || above->last == ';') return true;
   if (broken_on_purpose(l, above, g->s)) return true;
-  return g->in_item && fabsf(l->left - g->item_left) < 3 && above->left > l->left + 0.5f * l->size;
+  if (!g->in_item || fabsf(l->left - g->item_left) > 3) return false;
+  if (g->item_value && value_of(g->p, l) == g->item_value + 1) return true;
+  return above->left > l->left + 0.5f * l->size;
 }
 
 /* Does a new block begin with l, both being running text? */
@@ -675,6 +719,9 @@ static bool begins_block(const struct building *g, const struct pdf_line *l,
   if (!g->in_item && indent > 0.7f * em && indent < 6 * em && l->left > g->s->left + 0.5f * em &&
       (ends(above) || (broken_on_purpose(l, above, g->s) && !is_lower(l->first))))
     return true;
+  if (!g->in_item && g->count == 1 && ends(above) && fabsf(indent) < 1 && !is_lower(l->first) &&
+      above->left > g->s->left + 0.7f * em && above->left < g->s->left + 4 * em)
+    return true; /* both are indented */
   if (!g->in_item && g->count > 1 && indent < -0.7f * em && l->left <= g->first_left + 0.3f * em &&
       above->left > g->first_left + 0.7f * em && ends(above))
     return true; /* the next entry of a bibliography */
@@ -707,7 +754,7 @@ static int write_block(struct building *g, const struct pdf_line *lines, size_t 
   w.began = p->text.len;
   for (size_t i = 0; i < n; i++) {
     const struct pdf_line *l = &lines[i], *above = i ? l - 1 : NULL;
-    bool breaks = above && kind != PDF_HEADING && (above->leader || !is_lower(l->first)) &&
+    bool breaks = above && kind != PDF_HEADING && (above->number || !is_lower(l->first)) &&
                   broken_on_purpose(l, above, g->s) && !is_hyphen(above->last);
     if (breaks) {
       close_marks(&w);
@@ -723,7 +770,7 @@ static int write_block(struct building *g, const struct pdf_line *lines, size_t 
   b->to = p->text.len;
   const struct pdf_line *last = &lines[n - 1];
   b->open =
-      !ends_sentence(last->last) && !last->leader && (kind == PDF_PARAGRAPH || kind == PDF_ITEM);
+      !ends_sentence(last->last) && !last->number && (kind == PDF_PARAGRAPH || kind == PDF_ITEM);
   b->full = b->open && last->right > g->s->right - 2 * last->size &&
             g->s->right - g->s->left > 12 * last->size;
   b->goes_on = kind == PDF_PARAGRAPH && (is_lower(lines[0].first) || is_cjk(lines[0].first));
@@ -818,7 +865,11 @@ int pdf_blocks(struct pdf_page *p, struct pdf_line *lines, size_t n, struct pdf_
       bool item = begins_item(&g, l, above);
       g.first_left = l->left;
       g.count = 1;
-      if (item) g.in_item = true, g.item_left = l->item ? l->item_x : l->left;
+      if (item) {
+        g.in_item = true;
+        g.item_left = l->item ? l->item_x : l->left;
+        g.item_value = l->item || !enumerator(p, l) ? 0 : value_of(p, l);
+      }
       if (!item && g.in_item && l->left < g.item_left + 0.5f * l->size)
         g.in_item = false, g.depth = 0;
       bool note = l->note;

@@ -49,12 +49,13 @@ test.case("pages move along", function()
   test.equal(out[1].text:sub(pages[2][2] + 1), "page two")
 end)
 
-test.case("words are joined in PDF documents", function()
+test.case("words cut at a line's end are joined on request", function()
   local function run(options, kind)
     return stage.run("clean", options, { { text = "exam-\nple", metadata = { type = kind } } })[1].text
   end
-  test.equal(run({}, "pdf"), "example")
-  test.equal(run({}, "txt"), "exam-\nple")
+  test.equal(run({}, "pdf"), "exam-\nple") -- where lines are lines: read joins those of paragraphs
+  test.equal(run({ dehyphenate = "pdf" }, "pdf"), "example")
+  test.equal(run({ dehyphenate = "pdf" }, "txt"), "exam-\nple")
   test.equal(run({ dehyphenate = "always" }, "txt"), "example")
   test.equal(run({ dehyphenate = "never" }, "pdf"), "exam-\nple")
 end)
