@@ -120,7 +120,12 @@ static size_t make_rows(struct layout *y, struct pdf_piece **v, size_t n, struct
       }
     lines[count].pieces = v + from;
     lines[count].n = i - from;
-    pdf_measure_line(y->page, &lines[count++]);
+    pdf_measure_line(y->page, &lines[count]);
+    if (lines[count].mono && !y->style->mono_body) {
+      lines[count].top -= y->style->shift * lines[count].size;
+      lines[count].bottom -= y->style->shift * lines[count].size;
+    }
+    count++;
   }
   return count;
 }
@@ -232,24 +237,24 @@ static bool grow_table(const struct layout *y, const struct pdf_line *lines, siz
 static bool is_table(const struct layout *y, const struct pdf_line *lines,
                      const struct found_table *t) {
   size_t multi = 0, markers = 0, full[COLUMNS_MAX] = {0}, used[COLUMNS_MAX] = {0}, fulls = 0;
-  size_t mono = 0, leaders = 0;
+  size_t mono = 0, chars = 0, leaders = 0;
   for (size_t i = t->from; i < t->to; i++) {
     const struct pdf_line *l = &lines[i];
     leaders += l->leader;
     multi += columns_used(&t->columns, l) >= 2;
     markers += is_marker(y->page, l->pieces[0]) || (l->item && l->n == 1);
-    mono += l->mono;
+    chars += l->chars;
     for (size_t k = 0; k < l->n; k++) {
       size_t c = span_of(&t->columns, l->pieces[k]);
+      mono += l->pieces[k]->mono ? l->pieces[k]->to - l->pieces[k]->from : 0;
       float width = t->columns.right[c] - t->columns.left[c];
       used[c]++;
       full[c] += l->pieces[k]->right - l->pieces[k]->left > 0.75f * width && width > 12 * l->size;
     }
   }
   size_t rows = t->to - t->from;
-  if (leaders * 4 >= rows) return false; /* a table of contents */
-  if (!y->style->mono_body && mono * 10 > rows * (t->columns.n < 3 ? 5 : 8))
-    return false; /* code */
+  if (leaders * 4 >= rows) return false;                           /* a table of contents */
+  if (!y->style->mono_body && mono * 10 > chars * 6) return false; /* code */
   if (multi < (t->columns.n >= 3 ? 2u : 3u)) return false;
   if (markers * 2 > multi) return false;
   for (size_t c = 0; c < t->columns.n; c++) fulls += used[c] >= 2 && full[c] * 10 >= used[c] * 7;

@@ -272,6 +272,20 @@ static void drop_gone(struct pdf_page *p) {
   p->piece_count = n;
 }
 
+/* Where typewriter type stands beside other type in a line, poppler puts the two at different
+ * heights, as their fonts say: by how much is learned here. */
+static void learn_shift(const struct pdf_page *p, const struct pdf_piece *l, struct pdf_style *s) {
+  for (size_t i = l->from + 1; i < l->to && s->shifts < 1000; i++) {
+    const struct pdf_glyph *a = &p->glyphs[i - 1], *b = &p->glyphs[i];
+    if (pdf_is_space(a->c) && i >= l->from + 2) a--;
+    if (a->mono == b->mono || pdf_is_space(a->c) || pdf_is_space(b->c)) continue;
+    if (fabsf(a->size - b->size) > 0.1f * b->size || !(b->size > 0)) continue;
+    float d = (b->mono ? b->y1 - a->y1 : a->y1 - b->y1) / b->size;
+    if (fabsf(d) > 0.5f) continue;
+    s->shift += (d - s->shift) / (float)++s->shifts;
+  }
+}
+
 int pdf_pieces(struct pdf_page *p, struct pdf_style *style, struct err *err) {
   size_t from = 0, last = SIZE_MAX;
   int rc = split_ligatures(p, err);
@@ -292,6 +306,9 @@ int pdf_pieces(struct pdf_page *p, struct pdf_style *style, struct err *err) {
   if (p->piece_count < 4096) place_marks(p);
   drop_gone(p);
   count_sizes(p, style);
-  for (size_t i = 0; i < p->piece_count; i++) learn_words(p, &p->pieces[i], style);
+  for (size_t i = 0; i < p->piece_count; i++) {
+    learn_words(p, &p->pieces[i], style);
+    learn_shift(p, &p->pieces[i], style);
+  }
   return 0;
 }

@@ -93,6 +93,8 @@ struct pdf_style {
   uint32_t pages[PDF_SIZES]; /* pages on which it is used, at most one count a page */
   uint64_t mono, total;      /* characters */
   float body;                /* the size of most of them */
+  float shift;               /* how much lower poppler sees typewriter type, in sizes … */
+  uint32_t shifts;           /* … the mean of so many */
   bool mono_body;            /* the whole document is typewritten: nothing in it is code */
   float gutter;              /* where columns were divided last; 0: nowhere */
   int levels[PDF_SIZES];     /* headings: level by size; 0: not known */

@@ -514,9 +514,8 @@ static bool has_words(const struct pdf_page *p, const struct pdf_line *l) {
 
 static bool far_below(const struct pdf_line *l, const struct pdf_line *above,
                       const struct shape *s) {
-  float step = l->bottom - above->bottom, ratio = GAP_RATIO;
-  if (l->mono != above->mono) ratio += 0.25f; /* whose heights poppler measures differently */
-  return step > s->step * fmaxf(l->size, above->size) * ratio || step < -l->size;
+  float step = l->bottom - above->bottom;
+  return step > s->step * fmaxf(l->size, above->size) * GAP_RATIO || step < -l->size;
 }
 
 /* Bold lines [from, to) of one size that stand alone are a heading. */
@@ -720,7 +719,7 @@ static bool begins_block(const struct building *g, const struct pdf_line *l,
       (ends(above) || (broken_on_purpose(l, above, g->s) && !is_lower(l->first))))
     return true;
   if (!g->in_item && g->count == 1 && ends(above) && fabsf(indent) < 1 && !is_lower(l->first) &&
-      above->left > g->s->left + 0.7f * em && above->left < g->s->left + 4 * em)
+      above->left > g->s->left + 0.7f * em && above->left < g->s->left + 2.2f * em)
     return true; /* both are indented */
   if (!g->in_item && g->count > 1 && indent < -0.7f * em && l->left <= g->first_left + 0.3f * em &&
       above->left > g->first_left + 0.7f * em && ends(above))
