@@ -53,7 +53,7 @@ struct groups {
   struct decision *decisions;
   size_t decision_n;
   struct json *tape;
-  struct buf text;
+  struct buf text, name;
   struct spill *rows, *list;
   uint64_t n, group_n;
   struct tie *ties;
@@ -122,6 +122,7 @@ void groups_free(struct groups *g) {
   mem_free(g->scratch);
   json_free(g->tape);
   buf_clear(&g->text);
+  buf_clear(&g->name);
   spill_free(g->rows);
   spill_free(g->list);
   mem_free(g->ties);
@@ -210,10 +211,6 @@ static uint64_t name_of(const struct groups *g, uint64_t own) {
   return slot ? g->ties[g->ties[root(g, slot - 1)].chosen].name : own;
 }
 
-static uint64_t place_of(const struct groups *g, uint64_t name) {
-  return rng_at(g->seed, name, 0);
-}
-
 static uint64_t draw(uint64_t name) {
   return rng_at(UINT64_C(0x67726f757073), name, 1);
 }
@@ -247,6 +244,36 @@ static bool name_at(struct groups *g, const char *path, uint64_t seed, uint64_t 
   return s != NULL;
 }
 
+/* An own group's name, which is its place too: the first 60 bits of SHA-256(seed, kind, name). */
+static int own_name(struct groups *g, const char *kind, const char *s, size_t n, uint64_t *out,
+                    struct err *err) {
+  unsigned char digest[SHA256_BYTES];
+  buf_reset(&g->name);
+  buf_addf(&g->name, "%lld", (long long)g->seed);
+  buf_addc(&g->name, 0);
+  buf_adds(&g->name, kind);
+  buf_addc(&g->name, 0);
+  buf_add(&g->name, s, n);
+  int rc = buf_check(&g->name, "a group's name", err);
+  if (!rc) rc = sha256(g->name.data, g->name.len, digest, err);
+  *out = 0;
+  for (int i = 0; i < 8 && !rc; i++) *out = *out << 8 | digest[i];
+  *out &= ~UINT64_C(15);
+  return rc;
+}
+
+/* By the first field; a record without it by its id, or else by its line. */
+static int find_own(struct groups *g, const struct line *line, uint64_t *out, bool *named,
+                    struct err *err) {
+  size_t n;
+  const char *s =
+      g->fields[0] ? value_of(g, member_at(g->tape, JSON_ROOT, g->fields[0]), &n) : NULL;
+  *named = s != NULL;
+  if (s) return own_name(g, "value", s, n, out, err);
+  s = value_of(g, json_get(g->tape, JSON_ROOT, "id"), &n);
+  return s ? own_name(g, "id", s, n, out, err) : own_name(g, "id", line->text, line->len, out, err);
+}
+
 static int decided(struct groups *g) {
   size_t n;
   if (!g->by) return NONE;
@@ -265,8 +292,9 @@ static int add_line(struct groups *g, const struct line *line, struct err *err) 
     rc = err_set(err, ERR_FORMAT, "a JSON object expected");
   if (rc) return rc;
   int side = decided(g);
-  bool named = g->fields[0] && name_at(g, g->fields[0], 1, &row.own);
-  if (!named && !name_at(g, "id", 101, &row.own)) row.own = hash_xxh3(line->text, line->len, 102);
+  bool named = false;
+  rc = find_own(g, line, &row.own, &named, err);
+  if (rc) return rc;
   if (g->stratify) name_at(g, g->stratify, 103, &row.stratum);
   row.stratum = (row.stratum & ~UINT64_C(3)) | (uint64_t)side;
   for (size_t i = 1; !rc && side == NONE && g->fields[0] && g->fields[i]; i++)
@@ -368,7 +396,7 @@ static int list_groups(struct groups *g, struct err *err) {
   for (uint64_t i = 0; i < g->n && !rc; i++) {
     struct row row = row_at(g, i);
     if ((row.stratum & 3) != NONE) continue;
-    e = (struct entry){place_of(g, name_of(g, row.own)), row.stratum, 0};
+    e = (struct entry){name_of(g, row.own), row.stratum, 0};
     if (i && e.a == last.a && e.b == last.b) continue; /* a document's records come together */
     last = e;
     rc = sorter_add(s, e, err);
@@ -454,8 +482,7 @@ static void find_unsettled(struct groups *g) {
     uint32_t top = root(g, i);
     if (!g->ties[i].own || g->facts.method != GROUPS_HASH) continue;
     uint64_t chosen = g->ties[g->ties[top].chosen].name;
-    if (by_hash(g, place_of(g, g->ties[i].name)) != by_hash(g, place_of(g, chosen)))
-      g->ties[top].unsettled = true;
+    if (by_hash(g, g->ties[i].name) != by_hash(g, chosen)) g->ties[top].unsettled = true;
   }
 }
 
@@ -469,7 +496,7 @@ bool groups_unsettled(const struct groups *g, uint64_t i) {
 int groups_side(const struct groups *g, uint64_t i) {
   struct row row = row_at(g, i);
   int side = (int)(row.stratum & 3);
-  return side != NONE ? side : side_of(g, place_of(g, name_of(g, row.own)));
+  return side != NONE ? side : side_of(g, name_of(g, row.own));
 }
 
 int groups_finish(struct groups *g, enum groups_method method, const double share[GROUPS_SIDES],

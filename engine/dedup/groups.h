@@ -6,8 +6,8 @@
  *   finish        groups tied by a record become one; each gets a place; sides
  *   side(i)
  *
- * Place. A group's place is a hash of the seed and of one of its own groups' names, chosen by another
- * hash; so it does not depend on the order of records, and a group that takes in another keeps its place
+ * Place. A group's place is a hash of the seed and of the name of one of its own groups (60 bits of
+ * SHA-256), chosen by another hash; so it does not depend on the order of records, and a group that takes in another keeps its place
  * unless the new one's name is chosen. What ties (a cluster's name) is never chosen: that a document
  * gets a cluster does not move it.
  *
