@@ -80,9 +80,9 @@ test.case("a stage's options are options of stage, and of a recipe by name", fun
     test.equal(select(2, out:gsub("\n", "\n")), 4)
     test.contains(err, "3 in, 4 out, 1 rejected (1 no_text), in chunk.rejected.jsonl")
     test.equal(json.decode((file.read(dir .. "/chunk.rejected.jsonl"))).reason, "no_text")
-    status, _, err = run "stage chunk in.jsonl - --siez 2"
-    test.equal(status, 2)
-    test.contains(err, "did you mean '--size'?")
+    local failed, _, message = run "stage chunk in.jsonl - --siez 2"
+    test.equal(failed, 2)
+    test.contains(message, "did you mean '--size'?")
     status, out, err = run "run r.lua --third.normalise 1 --plan"
     test.equal(status, 2, out)
     test.contains(err, "third.normalise")
