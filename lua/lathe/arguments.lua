@@ -12,6 +12,7 @@
 -- what its options are, so that a misspelt one is named here, with the nearest.
 
 local config = require "lathe.config"
+local planner = require "lathe.plan"
 
 local M = {}
 
@@ -91,13 +92,17 @@ local function translate(arguments, at, find, specs, out)
 end
 
 -- Recipe options by name; stage.option by a point, whose value's type is the stage's affair.
-local function recipe_finder(recipe)
+local function recipe_finder(recipe, root)
   return recipe.specs, function(name)
     local key = underscored(name)
     if recipe.specs[key] then return key, recipe.specs[key] end
     local stage, option = name:match "^([%w_-]+)%.([%w_.-]+)$"
     for _, reference in ipairs(stage and recipe.stages or {}) do
-      if (reference.name or reference.stage) == stage then return stage .. "." .. underscored(option), {} end
+      if (reference.name or reference.stage) == stage then
+        local module = reference.module or planner.find_stage(reference.stage, planner.search_path(root, "stages"))
+        option = underscored(option)
+        return stage .. "." .. option, module and module.options and module.options[option] or {}
+      end
     end
   end
 end
@@ -111,11 +116,10 @@ local function stage_finder(module)
 end
 
 local function finder(command, target)
-  local planner = require "lathe.plan"
   if command == "run" then
     local recipe, message, code = planner.load(target)
     if not recipe then return nil, message, code end
-    return recipe_finder(recipe)
+    return recipe_finder(recipe, target:match "^(.*)/[^/]*$" or ".")
   end
   local module, message, code = planner.find_stage(target, planner.search_path(".", "stages"))
   if not module then return nil, message, code end

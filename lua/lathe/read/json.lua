@@ -16,7 +16,7 @@ local values = require "engine.values"
 local M = {}
 
 local WHOLE = 256 << 20 -- bytes of a file that has to be in memory
-local BAD_MOST = 1000 -- values in a row that are no records: then the rest of the file is not looked at
+local BAD_MOST = 100 -- values in a row that are no records: then the rest of the file is not looked at
 
 local function too_long(item, ctx, number, bytes)
   ctx.reject({ path = item.path, line = number, bytes = bytes }, "line_too_long",
