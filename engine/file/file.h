@@ -66,6 +66,11 @@ int file_replace_write(struct file_replace *w, const void *bytes, size_t n, stru
 int file_replace_patch(struct file_replace *w, uint64_t at, const void *bytes, size_t n,
                        struct err *err);
 uint64_t file_replace_size(const struct file_replace *w); /* bytes written so far */
+/* Completes the file under its temporary name and gives its descriptor back, for writers that hold
+ * many; commit does it too. After it nothing may be written. */
+int file_replace_finish(struct file_replace *w, struct err *err);
+/* Another path in the same folder, for a name that is known only at the end. */
+int file_replace_retarget(struct file_replace *w, const char *path, struct err *err);
 int file_replace_commit(struct file_replace *w, struct err *err);
 void file_replace_close(struct file_replace *w);
 

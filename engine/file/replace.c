@@ -20,9 +20,9 @@
 struct file_replace {
   char *path, *temporary;
   int fd, flags;
-  uint64_t size;   /* with what is still in the buffer */
-  size_t buffered; /* bytes in buffer */
-  bool committed;
+  uint64_t size;            /* with what is still in the buffer */
+  size_t buffered;          /* bytes in buffer */
+  bool finished, committed; /* finished: complete under its temporary name */
   char buffer[BUFFER];
 };
 
@@ -34,6 +34,7 @@ int file_replace_open(struct file_replace **out, const char *path, int flags, st
   struct file_replace *w = mem_alloc(sizeof *w);
   if (!w) return err_nomem(err, sizeof *w, path);
   w->fd = -1, w->flags = flags, w->size = 0, w->buffered = 0, w->committed = false;
+  w->finished = false;
   snprintf(suffix, sizeof suffix, ".tmp-%ld-%u", (long)getpid(), atomic_fetch_add(&counter, 1));
   size_t n = strlen(path), m = strlen(suffix);
   w->path = mem_strdup(path);
@@ -113,7 +114,8 @@ static int sync_parent(const char *path, struct err *err) {
   return rc;
 }
 
-int file_replace_commit(struct file_replace *w, struct err *err) {
+int file_replace_finish(struct file_replace *w, struct err *err) {
+  if (w->finished) return 0;
   int rc = flush_buffer(w, err);
   if (rc) return rc;
   if (!(w->flags & FILE_NO_SYNC) && sys_fsync(w->fd))
@@ -121,6 +123,21 @@ int file_replace_commit(struct file_replace *w, struct err *err) {
   int closed = sys_close(w->fd);
   w->fd = -1;
   if (closed) return err_errno(err, "cannot write %s", w->path);
+  w->finished = true;
+  return 0;
+}
+
+int file_replace_retarget(struct file_replace *w, const char *path, struct err *err) {
+  char *copy = mem_strdup(path);
+  if (!copy) return err_nomem(err, strlen(path), path);
+  mem_free(w->path);
+  w->path = copy;
+  return 0;
+}
+
+int file_replace_commit(struct file_replace *w, struct err *err) {
+  int rc = file_replace_finish(w, err);
+  if (rc) return rc;
   if (sys_rename(w->temporary, w->path)) return err_errno(err, "cannot rename to %s", w->path);
   w->committed = true;
   return w->flags & FILE_NO_SYNC ? 0 : sync_parent(w->path, err);
