@@ -71,14 +71,15 @@ static int force_types(lua_State *L, struct export *e, int arg, struct err *err)
 /*** Begins an export: JSONL files in, one or more data set files out.
 -- @function engine.export.new
 -- @param options table: { route = { "metadata.split" }, fields = { "text", "content" } (pairs: path, name),
---   drop_metadata = false, types = { "id", "int64" } (pairs) }, each optional
+--   drop_metadata = false, types = { "id", "int64" } (pairs),
+--   tallies = { "source" } (paths whose values are counted) }, each optional
 -- @return exporter: e:feed(path, "observe"|"put") → "done", "more", "route" or "missing" and the route's values
 --   as a JSON array; e:target(path, options) → number; e:share(number); e:settle(); e:schema() → JSON;
 --   e:finish() → list of { target, path, bytes, records, sha256 }; e:commit(); e:close()
 -- @error misuse (a type that does not exist) */
 static int l_new(lua_State *L) {
-  static const char *const known[] = {"route", "fields", "drop_metadata", "types", NULL};
-  const char *route[64], *fields[STRINGS_MAX];
+  static const char *const known[] = {"route", "fields", "drop_metadata", "types", "tallies", NULL};
+  const char *route[64], *fields[STRINGS_MAX], *tallies[STRINGS_MAX];
   struct export_options o = {0};
   struct err err;
   lua_settop(L, 1);
@@ -92,16 +93,20 @@ static int l_new(lua_State *L) {
   lua_setiuservalue(L, 2, 1);
   o.route_count = strings_of(L, 1, "route", route);
   o.field_count = strings_of(L, 1, "fields", fields);
+  o.tally_count = strings_of(L, 1, "tallies", tallies);
   o.drop_metadata = bind_opt_boolean(L, 1, "drop_metadata", false);
   /* the arrays must outlive this call */
-  const char **kept = lua_newuserdatauv(L, (o.route_count + o.field_count + 1) * sizeof *kept, 0);
+  const char **kept =
+      lua_newuserdatauv(L, (o.route_count + o.field_count + o.tally_count + 1) * sizeof *kept, 0);
   memcpy(kept, route, o.route_count * sizeof *kept);
   memcpy(kept + o.route_count, fields, o.field_count * sizeof *kept);
+  memcpy(kept + o.route_count + o.field_count, tallies, o.tally_count * sizeof *kept);
   anchor(L, 2);
   lua_pushvalue(L, 1);
   anchor(L, 2);
   o.route = kept;
   o.fields = o.field_count ? kept + o.route_count : NULL;
+  o.tallies = kept + o.route_count + o.field_count;
   if (export_new(e, &o, &err) || force_types(L, *e, 1, &err)) return bind_fail(L, &err);
   lua_settop(L, 2);
   return 1;
@@ -239,13 +244,30 @@ static int export_lacking_(lua_State *L) {
   return 2;
 }
 
+/* e:tally(i): what was counted of the i-th tally: JSON {"values":[[value,count],…],"more","none"}. */
+static int export_tally_(lua_State *L) {
+  struct export *e = check(L);
+  lua_Integer i = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, i >= 1 && i <= (lua_Integer)export_tallies(e), 2, "no such tally");
+  struct buf *b = bind_buf(L);
+  export_tally(e, (size_t)i - 1, b);
+  bind_push_buf(L, b);
+  return 1;
+}
+
 int luaopen_engine_export(lua_State *L);
 int luaopen_engine_export(lua_State *L) {
-  static const luaL_Reg methods[] = {{"feed", export_feed_},     {"target", export_target_},
-                                     {"share", export_share_},   {"settle", export_settle_},
-                                     {"schema", export_schema_}, {"finish", export_finish_},
-                                     {"commit", export_commit_}, {"lacking", export_lacking_},
-                                     {"close", export_gc},       {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"feed", export_feed_},
+                                     {"target", export_target_},
+                                     {"share", export_share_},
+                                     {"settle", export_settle_},
+                                     {"schema", export_schema_},
+                                     {"finish", export_finish_},
+                                     {"commit", export_commit_},
+                                     {"tally", export_tally_},
+                                     {"lacking", export_lacking_},
+                                     {"close", export_gc},
+                                     {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", export_gc}, {"__close", export_gc}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"new", l_new}, {NULL, NULL}};
   bind_metatable(L, EXPORT_NAME, methods, meta);

@@ -20,6 +20,17 @@ struct route {
   size_t n, target;
 };
 
+#define TALLY_VALUES 1000
+#define TALLY_BYTES  200
+
+/* Values counted by their raw JSON. */
+struct tally {
+  struct route *values; /* `target` is the count */
+  size_t count;
+  uint32_t slots[4 * TALLY_VALUES]; /* index + 1 */
+  uint64_t none, more;
+};
+
 struct export {
   struct export_options options;
   struct schema schema;
@@ -36,6 +47,7 @@ struct export {
   struct writer **targets;
   size_t target_count;
   uint64_t *lacking, records;
+  struct tally *tallies;
 };
 
 int export_new(struct export **out, const struct export_options *options, struct err *err) {
@@ -45,7 +57,8 @@ int export_new(struct export **out, const struct export_options *options, struct
   e->options = *options;
   schema_init(&e->schema);
   e->lacking = mem_zeros(options->field_count / 2 + 1, sizeof *e->lacking);
-  if (!e->lacking) {
+  if (options->tally_count) e->tallies = mem_zeros(options->tally_count, sizeof *e->tallies);
+  if (!e->lacking || (options->tally_count && !e->tallies)) {
     export_free(e);
     return err_nomem(err, options->field_count, "an exporter");
   }
@@ -61,6 +74,11 @@ void export_free(struct export *e) {
   mem_free(e->routes);
   mem_free(e->slots);
   mem_free(e->lacking);
+  for (size_t i = 0; e->tallies && i < e->options.tally_count; i++) {
+    for (size_t k = 0; k < e->tallies[i].count; k++) mem_free(e->tallies[i].values[k].key);
+    mem_free(e->tallies[i].values);
+  }
+  mem_free(e->tallies);
   mem_free(e->path);
   lines_close(e->lines);
   json_free(e->tape);
@@ -231,6 +249,58 @@ static int transform(struct export *e, const struct json **j, const char **text,
   return rc;
 }
 
+/* ---- tallies ---- */
+
+static int count_value(struct tally *t, const char *raw, size_t n, struct err *err) {
+  const size_t cap = sizeof t->slots / sizeof *t->slots;
+  size_t at = hash_xxh3(raw, n, 0) % cap;
+  for (; t->slots[at]; at = (at + 1) % cap) {
+    struct route *v = &t->values[t->slots[at] - 1];
+    if (v->n == n && !memcmp(v->key, raw, n)) return v->target++, 0;
+  }
+  if (t->count == TALLY_VALUES || n > TALLY_BYTES) return t->more++, 0;
+  if (!t->values && !(t->values = mem_array(TALLY_VALUES, sizeof *t->values)))
+    return err_nomem(err, TALLY_VALUES * sizeof *t->values, "a tally");
+  struct route *v = &t->values[t->count];
+  if (!(v->key = mem_dup(raw, n))) return err_nomem(err, n, "a tally");
+  v->n = n, v->target = 1;
+  t->slots[at] = (uint32_t)++t->count;
+  return 0;
+}
+
+static int count_values(struct export *e, struct err *err) {
+  int rc = 0;
+  for (size_t i = 0; !rc && i < e->options.tally_count; i++) {
+    size_t n;
+    json_id v = find_path(e->tape, e->options.tallies[i]);
+    enum json_kind kind = json_kind(e->tape, v);
+    if (v == JSON_NONE || kind == JSON_NULL || kind >= JSON_ARRAY) {
+      e->tallies[i].none++;
+    } else {
+      const char *raw = json_raw(e->tape, v, &n);
+      rc = count_value(&e->tallies[i], raw, n, err);
+    }
+  }
+  return rc;
+}
+
+size_t export_tallies(const struct export *e) {
+  return e->options.tally_count;
+}
+
+void export_tally(const struct export *e, size_t i, struct buf *out) {
+  const struct tally *t = &e->tallies[i];
+  buf_adds(out, "{\"values\":[");
+  for (size_t k = 0; k < t->count; k++) {
+    if (k) buf_addc(out, ',');
+    buf_addc(out, '[');
+    buf_add(out, t->values[k].key, t->values[k].n);
+    buf_addf(out, ",%zu]", t->values[k].target);
+  }
+  buf_addf(out, "],\"more\":%llu,\"none\":%llu}", (unsigned long long)t->more,
+           (unsigned long long)t->none);
+}
+
 static int take(struct export *e, size_t route, enum export_pass pass, struct err *err) {
   const struct json *j;
   const char *text;
@@ -239,6 +309,8 @@ static int take(struct export *e, size_t route, enum export_pass pass, struct er
   if (rc) return rc;
   if (pass == EXPORT_OBSERVE) return schema_observe(&e->schema, j, err);
   e->records++;
+  rc = count_values(e, err);
+  if (rc) return rc;
   return writer_put(e->targets[e->routes[route].target], j, text, n, err);
 }
 

@@ -18,6 +18,8 @@ struct export_options {
   const char *const *fields; /* path, name, path, name …: only these, in this order; NULL: all */
   size_t field_count;        /* of strings */
   bool drop_metadata;
+  const char *const *tallies; /* paths whose values are counted in the second pass */
+  size_t tally_count;
 };
 
 struct export;
@@ -56,6 +58,11 @@ int export_finish(struct export *e, struct err *err);
 size_t export_targets(const struct export *e);
 struct writer *export_writer(struct export *e, size_t i);
 int export_commit(struct export *e, struct err *err);
+/* Appends what was counted of tally i: {"values":[[value,count],…],"more","none"}, the values in
+ * the order of first appearance; more: records whose value was not among the first 1,000, or was
+ * long; none: records without it. */
+size_t export_tallies(const struct export *e);
+void export_tally(const struct export *e, size_t i, struct buf *out);
 /* How many records lacked field i of the options' list, of how many. */
 uint64_t export_lacking(const struct export *e, size_t i);
 uint64_t export_records(const struct export *e);

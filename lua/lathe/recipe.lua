@@ -112,6 +112,22 @@ end
 --   pending          made with this key, but a maker has work to do: settled by settle_pending
 --   retry_transient  parts with transient rejections are made again, the others stay
 --   fresh            made again from nothing;  redo  … and so are its readers
+-- The first file outside of the run's folder that a finished stage has made and that is not as it was: its
+-- path, and what is the matter. What is known by size and time is not read again.
+function Run:lost_output(stage, manifest)
+  local cache_path = stage.dir .. "/outputs.json"
+  local old, seen = decode_file(cache_path) or {}, {}
+  for _, output in ipairs(stage.module.outputs(manifest.facts or {})) do
+    local info, known = file.stat(output.path), old[output.path]
+    if not info then return output.path, "missing" end
+    if info.size ~= output.bytes then return output.path, "changed" end
+    if not (known and known[1] == info.size and known[2] == info.mtime_ns)
+      and file.sha256(output.path) ~= output.sha256 then return output.path, "changed" end
+    seen[output.path] = { info.size, info.mtime_ns }
+  end
+  if self.lock and next(seen) then must(file.write(cache_path, json.encode(seen, { sort = true }), false)) end
+end
+
 function Run:look(stage)
   stage.dir = self.dir .. "/" .. stage.folder
   self:adopt(stage)
@@ -124,6 +140,13 @@ function Run:look(stage)
   local other = self.only_index and stage.index ~= self.only_index
   if other then forced, redone, waiting = false, false, false end
   local same = manifest and manifest.key == stage.key
+  if same and stage.module.outputs and not other then
+    local path, matter = self:lost_output(stage, manifest)
+    if path then
+      forced = true
+      self.progress:line(("%s is %s: %s is done again."):format(path, matter, stage.name))
+    end
+  end
   local transient = same and not other and (manifest.transient or 0) > 0
   stage.has_manifest = same
   if same and not (forced or redone or transient) then
@@ -560,6 +583,20 @@ function PartsWriter:emit(record)
   if self.records >= PART_RECORDS or self.out:size() >= PART_BYTES then self:finish() end
 end
 
+-- What the stages before this one have done: for those who tell it.
+function Run:history(stage)
+  local list = {}
+  for i = 1, stage.index - 1 do
+    local s = self.plan.stages[i]
+    local m = s.manifest
+    if m then
+      list[#list + 1] = { name = s.name, stage = s.stage, options = s.options, records_in = m.records_in,
+        records_out = s.kind == "artifact" and m.records_in or m.records_out, rejected = m.rejected, reasons = m.reasons }
+    end
+  end
+  return list
+end
+
 function Run:context(stage, out)
   local counts = { rejected = 0, transient = 0 }
   stage.counted = counts
@@ -575,6 +612,8 @@ function Run:context(stage, out)
   end
   ctx.log = function(level, message, fields) self.log:event(level, stage.name, message, fields) end
   ctx.say = function(text) self.progress:line(text) end
+  ctx.version, ctx.run_dir = self.version, self.dir
+  ctx.history = function() return self:history(stage) end
   return ctx
 end
 
