@@ -52,16 +52,7 @@ function State:need_room(bytes)
   if bytes >= 256 then self:tick(bytes >> 8) end
 end
 
-function State:emit(s)
-  local bytes = self.bytes + #s
-  self.bytes = bytes
-  if bytes > self.max_output then
-    fail("the template's output is larger than " .. self.max_output .. " bytes", "limit")
-  end
-  local n = self.n + 1
-  self.n = n
-  self.out[n] = s
-end
+function State:too_much_output() fail("the template's output is larger than " .. self.max_output .. " bytes", "limit") end
 
 --- Starts to catch the output; State:pop gives it back as a string.
 function State:push()
@@ -314,7 +305,7 @@ end
 function Template:render(fields, options)
   options = options or {}
   local S = setmetatable({
-    out = {}, n = 0, bytes = 0, nested = 0, steps = 0, calls = 0, line = 1, piped = {},
+    out = {}, n = 0, bytes = 0, nested = 0, steps = 0, calls = 0, line = 1,
     max_steps = options.max_steps or M.MAX_STEPS, max_output = options.max_output or M.MAX_OUTPUT,
     strict = options.strict or false, spans = options.spans and {} or nil, add = compiler.add,
   }, State)

@@ -1,784 +1,668 @@
 -- SPDX-License-Identifier: MIT
--- The compiler of the template language: a tree in, Lua closures out.
+-- The compiler of the template language: a tree in, the source of a Lua function out, which is loaded.
 --
--- Every expression becomes a function (S, F) -> value and every statement a function (S, F) -> nothing,
--- "break" or "continue".
+--   {% for m in messages %}{{ m.role }}{% endfor %}
+--
+--   S.line = 1                                    do
+--   local t1 = get(S, F, "messages")                …
+--   local x2, n2 = items(t1)
+--   for i2 = 1, n2 do
+--     local s = S.steps + 2 S.steps = s if s > S.max_steps then over(S) end
+--     local v3 = x2[i2]
+--     do local t4 = attr(S, v3, "role") put(S, t4) end
+--   end
 --
 --   S  the state of one rendering: output, limits, the line being worked on      (made by lathe.jinja)
---   F  the scope: a table of names whose metatable leads to the scope around it; the outermost one asks the caller's fields
+--   F  the caller's fields and the functions every template has
 --
--- A loop's body, a macro, a call block and a block that captures get a scope of their own on each run,
--- `if` does not: as in Jinja2, a name set inside a loop is gone after it, and a namespace is the way
--- around that.
+-- Every value that is computed gets a local of its own, in the order of evaluation; nothing is nested, so
+-- the depth of an expression is no depth of Lua's. Names that the template sets are locals too. A loop's
+-- body, a macro, a call block and a block that captures have a scope of their own, `if` has not: as in
+-- Jinja2, a name set inside a loop is gone after it, and a namespace is the way around that. A name that
+-- may not have been set yet is looked for in the scopes around, at run time. Where a function has many
+-- locals already (Lua allows 200), values go to a table.
 --
--- S.line is set right before whatever can fail, so that an error names the line it is on.
+-- The source holds no text of the template but quoted: names, texts and numbers pass through %q. It is
+-- loaded without any globals.
 
 local V = require "lathe.jinja.value"
-local methods = require "lathe.jinja.methods"
 local filters = require "lathe.jinja.filters"
-local format = require "lathe.jinja.format"
+local R = require "lathe.jinja.runtime"
 
 local M = {}
 
-local fail, NONE = V.fail, V.NONE
+local MOST_LOCALS = 120                        -- of a function, before values go to a table
 
--- Arithmetic -----------------------------------------------------------------------------------------------------------
+local HELPERS = { "NONE", "type", "truth", "equal", "items", "dict", "dict_set", "list", "tuple", "getattr", "getitem", "slice",
+  "run_filter", "add", "add3", "add4", "sum", "sub", "mul", "div", "floordiv", "mod", "pow", "neg", "pos", "lt", "gt", "le", "ge",
+  "contains", "joined", "get", "get_soft", "item", "attr", "no_else", "call", "call_attr", "method0", "method1", "add_star",
+  "add_star2", "no_filter", "emit", "put", "over", "set_attr", "unpacked", "generation_start", "generation_end", "new_loop",
+  "macro", "not_given", "with_caller" }
 
-local function unsupported(op, a, b)
-  V.need(a)
-  V.need(b)
-  fail("unsupported operand type(s) for " .. op .. ": '" .. V.type_name(a) .. "' and '" .. V.type_name(b) .. "'")
+local G = {}
+G.__index = G
+
+local E, C = {}, {}                            -- expressions and statements by node kind
+
+local function syntax_error(line, message) error({ jinja = true, kind = "syntax", line = line, message = message }, 0) end
+
+-- Writing ----------------------------------------------------------------------------------------------------------------
+
+function G:put(format, ...) self.buffer[#self.buffer + 1] = select("#", ...) > 0 and format:format(...) or format end
+
+function G:unique()
+  self.count = self.count + 1
+  return self.count
 end
 
-local function too_large() fail("an integer result is too large", "OverflowError") end
+local function quoted(text) return (("%q"):format(text):gsub("\\\n", "\\n")) end
 
-local ARITHMETIC = {}
-
-local function concat_sequences(S, a, b)
-  S:tick(a.n + b.n)
-  local out = table.move(a, 1, a.n, 1, {})
-  table.move(b, 1, b.n, a.n + 1, out)
-  out.k, out.n = a.k, a.n + b.n
-  return out
-end
-
-ARITHMETIC["+"] = function(S, a, b)
-  if type(a) == "string" and type(b) == "string" then
-    local bytes = #a + #b
-    if bytes >= 256 or bytes > S.max_output then S:need_room(bytes) end
-    return a .. b
+-- A place for a value: a local, or an element of the function's table T. Returns how it is written.
+function G:place(code)
+  local id = self:unique()
+  if self.active < MOST_LOCALS then
+    self.active = self.active + 1
+    self:put("local t%d%s", id, code and " = " .. code or "")
+    return "t" .. id
   end
-  local x, y = V.number(a), V.number(b)
-  if x and y then
-    local sum = x + y
-    if math.type(sum) == "integer" and ((x ~ sum) & (y ~ sum)) < 0 then too_large() end
-    return sum
-  end
-  local s, t = V.text(a), V.text(b)
-  if s and t then                             -- at least one is Markup: the other is escaped
-    S:need_room(#s + #t)
-    return V.markup(V.escape(a).s .. V.escape(b).s)
-  end
-  local ka, kb = V.kind(a), V.kind(b)
-  if ka == kb and (ka == "list" or ka == "tuple") then return concat_sequences(S, a, b) end
-  V.need(a)
-  V.need(b)
-  if s then fail('can only concatenate str (not "' .. V.type_name(b) .. '") to str') end
-  if ka == "list" or ka == "tuple" then
-    fail("can only concatenate " .. ka .. ' (not "' .. V.type_name(b) .. '") to ' .. ka)
-  end
-  unsupported("+", a, b)
+  self.spilled = true
+  self:put("T[%d] = %s", id, code or "nil")
+  return ("T[%d]"):format(id)
 end
 
-ARITHMETIC["-"] = function(_, a, b)
-  local x, y = V.number(a), V.number(b)
-  if not x or not y then unsupported("-", a, b) end
-  local difference = x - y
-  if math.type(difference) == "integer" and ((x ~ y) & (x ~ difference)) < 0 then too_large() end
-  return difference
-end
-
-local function repeated(S, v, times)
-  times = math.max(times, 0)
-  local s = V.text(v)
-  if s then
-    if #s > 0 and times > S.max_output // #s then S:need_room(math.huge) end
-    S:need_room(#s * times)
-    s = s:rep(times)
-    return V.kind(v) == "markup" and V.markup(s) or s
+function G:set_line(line)
+  if self.line ~= line then
+    self.line = line
+    self:put("S.line = %d", line)
   end
-  if v.n > 0 and times > S.max_steps // v.n then S:tick(S.max_steps + 1) end
-  S:tick(v.n * times)
-  local out = {}
-  for i = 0, times - 1 do table.move(v, 1, v.n, i * v.n + 1, out) end
-  out.k, out.n = v.k, v.n * times
-  return out
 end
 
-local function repeatable(v)
-  local k = V.kind(v)
-  return k == "str" or k == "markup" or k == "list" or k == "tuple"
+-- Runs `make` inside do … end: its locals are gone behind it.
+function G:inside(open, make, close)
+  local active = self.active
+  self:put(open)
+  make()
+  self:put(close or "end")
+  self.active = active
+  return self
 end
 
-ARITHMETIC["*"] = function(S, a, b)
-  local x, y = V.number(a), V.number(b)
-  if x and y then
-    local product = x * y
-    if math.type(product) == "integer" and math.abs((x + 0.0) * y) >= 2.0 ^ 63 then too_large() end
-    return product
+-- The same for code that may not run: what it sets is not sure to be set behind it.
+function G:perhaps(open, make, close)
+  local mark = #self.trail
+  self:inside(open, make, close)
+  for i = #self.trail, mark + 1, -1 do
+    self.trail[i].definite = false
+    self.trail[i] = nil
   end
-  if repeatable(a) and math.type(y) == "integer" then return repeated(S, a, y) end
-  if repeatable(b) and math.type(x) == "integer" then return repeated(S, b, x) end
-  unsupported("*", a, b)
+  self.line = nil
 end
 
-local function division(op, compute)
-  ARITHMETIC[op] = function(S, a, b)
-    if op == "%" and V.text(a) then
-      local text = format.percent(S, V.text(a), b)
-      S:need_room(#text)
-      return V.kind(a) == "markup" and V.markup(text) or text
+-- A Lua function; returns nothing, writes `open … end`.
+function G:in_function(open, make, close)
+  local before = { self.buffer, self.active, self.spilled, self.line, self.breaks, self.trail }
+  self.buffer, self.active, self.spilled, self.line, self.breaks, self.trail = {}, 4, false, nil, {}, {}
+  make()
+  local body, spilled = self.buffer, self.spilled
+  self.buffer, self.active, self.spilled, self.line, self.breaks, self.trail = table.unpack(before)
+  self:put(open)
+  if spilled then self:put "local T = {}" end
+  table.move(body, 1, #body, #self.buffer + 1, self.buffer)
+  self:put(close or "end")
+end
+
+function G:steps(n) self:put("do local s = S.steps + %d S.steps = s if s > S.max_steps then over(S) end end", n) end
+
+-- Names ------------------------------------------------------------------------------------------------------------------
+
+-- The names that statements set in their own scope.
+local function names_set(nodes, out)
+  local function target(t)
+    if t.t == "Name" then out[t.name] = true end
+    for _, item in ipairs(t.items or {}) do target(item) end
+  end
+  for _, node in ipairs(nodes) do
+    if node.t == "Set" or node.t == "SetBlock" then target(node.target) end
+    if node.t == "Macro" then out[node.name] = true end
+    if node.t == "If" then
+      for _, branch in ipairs(node.branches) do names_set(branch.body, out) end
+      if node.otherwise then names_set(node.otherwise, out) end
     end
-    local x, y = V.number(a), V.number(b)
-    if not x or not y then unsupported(op, a, b) end
-    if y == 0 then fail("division by zero", "ZeroDivisionError") end
-    return compute(x, y)
+  end
+  return out
+end
+
+local function target_names(t, out)
+  if t.t == "Name" then out[t.name] = true end
+  for _, item in ipairs(t.items or {}) do target_names(item, out) end
+  return out
+end
+
+-- Opens a scope with places for the names.
+function G:open_scope(names)
+  local list = {}
+  for name in pairs(names) do list[#list + 1] = name end
+  table.sort(list)
+  local scope = { parent = self.scope, names = {} }
+  local in_table = self.active + #list > MOST_LOCALS and self:unique()
+  if in_table then
+    self.active = self.active + 1
+    self:put("local N%d = {}", in_table)
+  end
+  for _, name in ipairs(list) do
+    local code
+    if in_table then
+      code = ("N%d[%s]"):format(in_table, quoted(name))
+    else
+      code = "v" .. self:unique()
+      self.active = self.active + 1
+      self:put("local " .. code)
+    end
+    scope.names[name] = { code = code, definite = false }
+  end
+  self.scope = scope
+  return scope
+end
+
+function G:close_scope() self.scope = self.scope.parent end
+
+-- The places in which a name may be, from the inside out, up to the first in which it is.
+function G:places_of(name)
+  local out, scope = {}, self.scope
+  while scope do
+    local place = scope.names[name]
+    if place then
+      out[#out + 1] = place
+      if place.definite then break end
+    end
+    scope = scope.parent
+  end
+  return out
+end
+
+-- The code of a name that has to be there, or a local with what is found at run time.
+function G:name(name, soft, line)
+  local places = self:places_of(name)
+  if places[1] and places[1].definite then return places[1].code end
+  if line then self:set_line(line) end
+  local outermost = ("%s(S, F, %s)"):format(soft and "get_soft" or "get", quoted(name))
+  if not places[1] then return self:place(outermost) end
+  local t = self:place(places[1].code)
+  for i = 2, #places do self:put("if %s == nil then %s = %s end", t, t, places[i].code) end
+  if not places[#places].definite then self:put("if %s == nil then %s = %s end", t, t, outermost) end
+  return t
+end
+
+function G:assign(target, code)
+  if target.t == "Name" then
+    local place = self.scope.names[target.name]
+    self:put("%s = %s", place.code, code)
+    if not place.definite then
+      place.definite = true
+      self.trail[#self.trail + 1] = place
+    end
+  elseif target.t == "NsRef" then
+    local ns = self:name(target.name, true)
+    self:set_line(target.line)
+    self:put("set_attr(%s, %s, %s)", ns, quoted(target.attr), code)
+  else
+    self:set_line(target.line)
+    local items = self:place(("unpacked(%s, %d)"):format(code, #target.items))
+    for i, item in ipairs(target.items) do self:assign(item, ("%s[%d]"):format(items, i)) end
   end
 end
-division("/", function(x, y) return x / y end)
-division("//", function(x, y) return x // y end)
-division("%", function(x, y) return x % y end)
 
-ARITHMETIC["**"] = function(S, a, b)
-  local x, y = V.number(a), V.number(b)
-  if not x or not y then unsupported("**", a, b) end
-  if math.type(x) == "float" or math.type(y) == "float" or y < 0 then
-    if x == 0 and y < 0 then fail("0.0 cannot be raised to a negative power", "ZeroDivisionError") end
-    return (x + 0.0) ^ y
-  end
-  local result = 1
-  if x == 0 or x == 1 then return y == 0 and 1 or x end
-  if x == -1 then return y % 2 == 0 and 1 or -1 end
-  for _ = 1, y do result = ARITHMETIC["*"](S, result, x) end
-  return result
-end
+-- Expressions ------------------------------------------------------------------------------------------------------------
 
-M.add = ARITHMETIC["+"]
-
-local COMPARE = {
-  ["=="] = function(a, b) return V.equal(a, b) end,
-  ["!="] = function(a, b) return not V.equal(a, b) end,
-  ["<"] = function(a, b) return V.compare(a, b, "<") == -1 end,
-  [">"] = function(a, b) return V.compare(a, b, ">") == 1 end,
-  ["<="] = function(a, b) return (V.compare(a, b, "<=") or 2) <= 0 end,
-  [">="] = function(a, b) return (V.compare(a, b, ">=") or -2) >= 0 end,
-  ["in"] = function(a, b) return V.contains(b, a) end,
-  ["not in"] = function(a, b) return not V.contains(b, a) end,
-}
-
--- Calls ----------------------------------------------------------------------------------------------------------------
-
---- Calls a value of the template.
-function M.call_value(S, callee, args, kwargs)
-  S:tick(1)
-  local k = V.kind(callee)
-  if k == "method" then return methods.call_method(S, callee.self, callee.name, callee.def, args, kwargs) end
-  if k == "undefined" then V.fail_undefined(callee) end
-  if type(callee) == "table" and callee.call then return callee.call(S, args, kwargs) end
-  fail("'" .. V.type_name(callee) .. "' object is not callable")
-end
-
-local E, C = {}, {}                           -- expressions and statements by node kind
-
-local function expression(node, cx)
+-- The value of an expression, as the code of a local or a constant.
+function G:value(node)
   local make = E[node.t]
-  if not make then error({ jinja = true, kind = "syntax", line = node.line, message = "a slice stands where a value is expected" }, 0) end
-  return make(node, cx)
+  if not make then syntax_error(node.line, "a slice stands where a value is expected") end
+  return make(self, node)
 end
 
-local function expressions(nodes, cx)
+function G:values(nodes)
   local out = {}
-  for i, node in ipairs(nodes) do out[i] = expression(node, cx) end
+  for i, node in ipairs(nodes) do out[i] = self:value(node) end
   return out
 end
 
--- The arguments of a call: a function (S, F) -> args, kwargs.
-local function arguments(call, cx)
-  local args = expressions(call.args, cx)
-  local n = #args
-  if not call.star and not call.star2 and #call.kwargs == 0 then
-    if n == 0 then return function() return { n = 0 } end end
-    if n == 1 then
-      local only = args[1]
-      return function(S, F) return { n = 1, only(S, F) } end
-    end
-    return function(S, F)
-      local out = { n = n }
-      for i = 1, n do out[i] = args[i](S, F) end
-      return out
-    end
+local BOOLEAN = { Compare = true, Not = true, Test = true }
+
+-- Whether an expression is true, as the code of a Lua boolean.
+function G:truth(node)
+  if node.t == "And" or node.t == "Or" then
+    local t = self:place(self:truth(node.a))
+    self:perhaps(("if %s%s then"):format(node.t == "Or" and "not " or "", t), function()
+      self:put("%s = %s", t, self:truth(node.b))
+    end)
+    return t
   end
-  local keys, values = {}, {}
-  for i, pair in ipairs(call.kwargs) do keys[i], values[i] = pair.key, expression(pair.value, cx) end
-  local star = call.star and expression(call.star, cx)
-  local star2 = call.star2 and expression(call.star2, cx)
-  return function(S, F)
-    local out = { n = n }
-    for i = 1, n do out[i] = args[i](S, F) end
-    if star then
-      local items, m = V.items(star(S, F))
-      S:tick(m)
-      table.move(items, 1, m, n + 1, out)
-      out.n = n + m
-    end
-    local kwargs = {}
-    for i = 1, #keys do kwargs[i] = { key = keys[i], value = values[i](S, F) } end
-    if star2 then
-      local d = star2(S, F)
-      if V.kind(d) ~= "dict" then fail("argument after ** must be a mapping, not " .. V.type_name(d)) end
-      for i = 1, d.n do
-        if type(d.keys[i]) ~= "string" then fail("keywords must be strings") end
-        kwargs[#kwargs + 1] = { key = d.keys[i], value = d.vals[i] }
-      end
-    end
-    return out, #kwargs > 0 and kwargs or nil
-  end
+  if node.t == "Not" then return self:place("not " .. self:truth(node.a)) end
+  local v = self:value(node)
+  if BOOLEAN[node.t] then return v end
+  return self:place(("%s == true or %s ~= false and truth(%s)"):format(v, v, v))
 end
 
--- Expressions ----------------------------------------------------------------------------------------------------------
-
-function E.Const(node)
+function E.Const(_, node)
+  if node.none then return "NONE" end
   local value = node.value
-  if node.none then value = NONE end
-  return function() return value end
+  if type(value) == "string" then return quoted(value) end
+  if type(value) == "boolean" then return tostring(value) end
+  return ("(%q)"):format(value)
 end
 
-function E.Name(node, cx)
-  local name, line = node.name, node.line
-  local may_be_missing = cx.lenient
-  return function(S, F)
-    local v = F[name]
-    if v ~= nil then return v end
-    v = V.undefined(name)
-    if S.strict and not may_be_missing then
-      S.line = line
-      V.fail_undefined(v)
-    end
-    return v
-  end
+function E.Name(self, node)
+  local soft = self.lenient
+  return self:name(node.name, soft, node.line)
 end
 
--- Compiles a node whose own name may be missing: `x is defined`, `x|default(…)`.
-local function lenient(node, cx)
-  local before = cx.lenient
-  cx.lenient = node.t == "Name"
-  local made = expression(node, cx)
-  cx.lenient = before
-  return made
+-- The value of a node whose own name may be missing: `x is defined`, `x|default(…)`.
+function G:lenient_value(node)
+  local before = self.lenient
+  self.lenient = node.t == "Name"
+  local v = self:value(node)
+  self.lenient = before
+  return v
 end
 
--- a + b + c …, as the parser nests it to the left: strings are joined once, not pair by pair.
-local function sum(node, cx)
-  local terms, count = {}, 0
-  while node.t == "Binary" and node.op == "+" do
-    count = count + 1
-    terms[count] = node
-    node = node.a
-  end
-  local first, operands, lines = expression(node, cx), {}, {}
-  for i = 1, count do
-    local term = terms[count + 1 - i]
-    operands[i], lines[i] = expression(term.b, cx), term.line
-  end
-  local add, concat = M.add, table.concat
-  return function(S, F)
-    local total = first(S, F)
-    local parts, n, bytes = nil, 0, 0
-    for i = 1, count do
-      local x = operands[i](S, F)
-      S.line = lines[i]
-      if type(x) == "string" and type(total) == "string" then
-        if n == 0 then parts, n, bytes = { total }, 1, #total end
-        n, bytes = n + 1, bytes + #x
-        parts[n] = x
-        if bytes >= 256 or bytes > S.max_output then S:need_room(bytes) end
-      else
-        if n > 0 then total, n = concat(parts, "", 1, n), 0 end
-        total = add(S, total, x)
-      end
-    end
-    return n > 0 and concat(parts, "", 1, n) or total
-  end
+function G:strict_value(node)
+  local before = self.lenient
+  self.lenient = false
+  local v = self:value(node)
+  self.lenient = before
+  return v
 end
 
-function E.Binary(node, cx)
-  if node.op == "+" and node.a.t == "Binary" and node.a.op == "+" then return sum(node, cx) end
-  local a, b = expression(node.a, cx), expression(node.b, cx)
-  local op, line = ARITHMETIC[node.op], node.line
-  return function(S, F)
-    local x, y = a(S, F), b(S, F)
-    S.line = line
-    return op(S, x, y)
+local BINARY = { ["-"] = "sub", ["*"] = "mul", ["/"] = "div", ["//"] = "floordiv", ["%"] = "mod", ["**"] = "pow" }
+
+-- a + b + c …, as the parser nests it to the left.
+local function sum(self, node)
+  local terms = {}
+  local first = node
+  while first.t == "Binary" and first.op == "+" do
+    table.insert(terms, 1, first.b)
+    first = first.a
   end
+  table.insert(terms, 1, first)
+  local v = self:values(terms)
+  self:set_line(node.line)
+  if #v <= 4 then return self:place(("add%s(S, %s)"):format(#v > 2 and #v or "", table.concat(v, ", "))) end
+  return self:place(("sum(S, {%s}, %d)"):format(table.concat(v, ", "), #v))
 end
 
-function E.Unary(node, cx)
-  local a, line, negate = expression(node.a, cx), node.line, node.op == "-"
-  return function(S, F)
-    local v = V.need(a(S, F))
-    local x = V.number(v)
-    S.line = line
-    if not x then fail("bad operand type for unary " .. node.op .. ": '" .. V.type_name(v) .. "'") end
-    if negate and x == math.mininteger and math.type(x) == "integer" then too_large() end
-    return negate and -x or x
-  end
+function E.Binary(self, node)
+  if node.op == "+" then return sum(self, node) end
+  local a, b = self:value(node.a), self:value(node.b)
+  self:set_line(node.line)
+  return self:place(("%s(S, %s, %s)"):format(BINARY[node.op], a, b))
 end
 
-function E.Not(node, cx)
-  local a = expression(node.a, cx)
-  return function(S, F) return not V.truth(a(S, F)) end
+function E.Unary(self, node)
+  local a = self:value(node.a)
+  self:set_line(node.line)
+  return self:place(("%s(%s)"):format(node.op == "-" and "neg" or "pos", a))
 end
 
-function E.And(node, cx)
-  local a, b = expression(node.a, cx), expression(node.b, cx)
-  return function(S, F)
-    local v = a(S, F)
-    if not V.truth(v) then return v end
-    return b(S, F)
+function E.Not(self, node) return self:place("not " .. self:truth(node.a)) end
+
+local function short_cut(open)
+  return function(self, node)
+    local t = self:place(self:value(node.a))
+    self:perhaps(open:format(t), function() self:put("%s = %s", t, self:value(node.b)) end)
+    return t
   end
 end
+E.And, E.Or = short_cut "if truth(%s) then", short_cut "if not truth(%s) then"
 
-function E.Or(node, cx)
-  local a, b = expression(node.a, cx), expression(node.b, cx)
-  return function(S, F)
-    local v = a(S, F)
-    if V.truth(v) then return v end
-    return b(S, F)
+local COMPARE = { ["<"] = "lt", [">"] = "gt", ["<="] = "le", [">="] = "ge", ["in"] = "contains" }
+
+local function comparison(op, a, b, is_text)
+  if op == "==" or op == "!=" then
+    local same = is_text and ('(%s == %s or type(%s) ~= "string" and equal(%s, %s))'):format(a, b, a, a, b) or ("equal(%s, %s)"):format(a, b)
+    return op == "==" and same or "not " .. same
   end
+  if op == "not in" then return ("not contains(%s, %s)"):format(a, b) end
+  return ("%s(%s, %s)"):format(COMPARE[op], a, b)
 end
 
-function E.Compare(node, cx)
-  local first, line = expression(node.a, cx), node.line
-  if #node.ops == 1 then
-    local op, b = COMPARE[node.ops[1].op], expression(node.ops[1].b, cx)
-    return function(S, F)
-      local x, y = first(S, F), b(S, F)
-      S.line = line
-      return op(x, y)
-    end
+local function is_text(node) return node.t == "Const" and type(node.value) == "string" end
+
+function E.Compare(self, node)
+  local a = self:value(node.a)
+  local first = node.ops[1]
+  local b = self:value(first.b)
+  self:set_line(node.line)
+  local t = self:place(comparison(first.op, a, b, is_text(first.b)))
+  if #node.ops == 1 then return t end
+  local left = self:place(b)
+  for i = 2, #node.ops do
+    self:perhaps(("if %s then"):format(t), function()
+      local right = self:value(node.ops[i].b)
+      self:set_line(node.line)
+      self:put("%s = %s", t, comparison(node.ops[i].op, left, right, false))
+      self:put("%s = %s", left, right)
+    end)
   end
-  local ops, operands = {}, {}
-  for i, part in ipairs(node.ops) do ops[i], operands[i] = COMPARE[part.op], expression(part.b, cx) end
-  return function(S, F)
-    local left = first(S, F)
-    for i = 1, #ops do
-      local right = operands[i](S, F)
-      S.line = line
-      if not ops[i](left, right) then return false end
-      left = right
-    end
-    return true
-  end
+  return t
 end
 
-function E.Concat(node, cx)
-  local parts, line = expressions(node.parts, cx), node.line
-  local n = #parts
-  return function(S, F)
-    local out, size = {}, 0
-    for i = 1, n do
-      local v = parts[i](S, F)
-      S.line = line
-      out[i] = V.str(v, S.strict)
-      size = size + #out[i]
-    end
-    S:need_room(size)
-    return table.concat(out)
-  end
+function E.Concat(self, node)
+  local parts = self:values(node.parts)
+  self:set_line(node.line)
+  return self:place(("joined(S, {%s}, %d)"):format(table.concat(parts, ", "), #parts))
 end
 
-function E.Cond(node, cx)
-  cx.conditional = cx.conditional + 1
-  local test, yes = expression(node.test, cx), expression(node.yes, cx)
-  local no = node.no and expression(node.no, cx)
-  cx.conditional = cx.conditional - 1
-  local line = node.line
-  return function(S, F)
-    if V.truth(test(S, F)) then return yes(S, F) end
-    if no then return no(S, F) end
-    local v = V.undefined(nil, nil, "the inline if-expression on line " .. line .. " evaluated to false and no else section was defined.")
-    v.soft = true
-    return v
-  end
+function E.Cond(self, node)
+  local t = self:place()
+  local soft = self.soft
+  self.soft = true
+  local c
+  self:inside("do", function()
+    c = self:truth(node.test)
+    self:put("%s = %s", t, c)
+  end)
+  local active = self.active
+  self:perhaps(("if %s then"):format(t), function() self:put("%s = %s", t, self:value(node.yes)) end, "else")
+  self:perhaps("", function()
+    self:put("%s = %s", t, node.no and self:value(node.no) or ("no_else(%d)"):format(node.line))
+  end)
+  self.active = active
+  self.soft = soft
+  return t
 end
 
 local function literal(make)
-  return function(node, cx)
-    local items = expressions(node.items, cx)
-    local n = #items
-    return function(S, F)
-      local out = {}
-      for i = 1, n do out[i] = items[i](S, F) end
-      S:tick(n)
-      return make(out, n)
-    end
+  return function(self, node)
+    local items = self:values(node.items)
+    return self:place(("%s({%s}, %d)"):format(make, table.concat(items, ", "), #items))
   end
 end
-E.List, E.Tuple = literal(V.list), literal(V.tuple)
+E.List, E.Tuple = literal "list", literal "tuple"
 
-function E.Dict(node, cx)
-  local keys, values, line = expressions(node.keys, cx), expressions(node.values, cx), node.line
-  return function(S, F)
-    local d = V.dict()
-    for i = 1, #keys do
-      local key, value = keys[i](S, F), values[i](S, F)
-      S.line = line
-      V.dict_set(d, key, value)
-    end
-    S:tick(#keys)
-    return d
+function E.Dict(self, node)
+  local d = self:place "dict()"
+  for i = 1, #node.keys do
+    local key, value = self:value(node.keys[i]), self:value(node.values[i])
+    self:set_line(node.line)
+    self:put("dict_set(%s, %s, %s)", d, key, value)
   end
+  return d
 end
 
-function E.Getattr(node, cx)
-  local a, name, line = expression(node.a, cx), node.name, node.line
-  return function(S, F)
-    local v = a(S, F)
-    S.line = line
-    return methods.getattr(S, v, name)
-  end
+local LOOP = { index = "i%d", index0 = "i%d - 1", first = "i%d == 1", last = "i%d == n%d", length = "n%d", revindex = "n%d - i%d + 1",
+  revindex0 = "n%d - i%d" }
+
+-- loop.index and the like, of the loop that `loop` stands for here.
+local function loop_attribute(self, node)
+  if node.a.t ~= "Name" or node.a.name ~= "loop" or not LOOP[node.name] then return nil end
+  local place = self:places_of("loop")[1]
+  if place and place.definite and place.loop then return self:place((LOOP[node.name]:gsub("%%d", place.loop))) end
 end
 
-function E.Getitem(node, cx)
-  local a, line = expression(node.a, cx), node.line
-  local key = node.key
+function E.Getattr(self, node)
+  local simple = loop_attribute(self, node)
+  if simple then return simple end
+  local a = self:strict_value(node.a)
+  self:set_line(node.line)
+  return self:place(("attr(S, %s, %s)"):format(a, quoted(node.name)))
+end
+
+function E.Getitem(self, node)
+  local a, key = self:strict_value(node.a), node.key
   if key.t == "Slice" then
-    local start = key.start and expression(key.start, cx)
-    local stop = key.stop and expression(key.stop, cx)
-    local step = key.step and expression(key.step, cx)
-    return function(S, F)
-      local v = a(S, F)
-      local from, to = start and start(S, F), stop and stop(S, F)
-      local by = step and step(S, F)
-      S.line = line
-      return methods.slice(S, v, from or nil, to or nil, by or nil)
-    end
+    local bounds = {}
+    for i, name in ipairs { "start", "stop", "step" } do bounds[i] = key[name] and self:strict_value(key[name]) or "nil" end
+    self:set_line(node.line)
+    return self:place(("slice(S, %s, %s)"):format(a, table.concat(bounds, ", ")))
   end
-  local k = expression(key, cx)
-  return function(S, F)
-    local v, index = a(S, F), k(S, F)
-    S.line = line
-    return methods.getitem(S, v, index)
-  end
+  local k = self:strict_value(key)
+  self:set_line(node.line)
+  return self:place(("%s(S, %s, %s)"):format(is_text(key) and "item" or "getitem", a, k))
 end
 
-local function call(node, cx)
-  local args, line = arguments(node.call, cx), node.line
-  if node.a.t == "Getattr" then               -- a method: no bound method is made
-    local object, name = expression(node.a.a, cx), node.a.name
-    return function(S, F, caller)
-      local v = object(S, F)
-      S.line = line
-      local method = methods.find_method(v, name)
-      local callee = not method and methods.getattr(S, v, name)
-      local list, kwargs = args(S, F)
-      S.line = line
-      if method then
-        S:tick(1)
-        return methods.call_method(S, v, name, method, list, kwargs)
-      end
-      if caller then
-        kwargs = kwargs or {}
-        kwargs[#kwargs + 1] = { key = "caller", value = caller }
-      end
-      return M.call_value(S, callee, list, kwargs)
-    end
+-- Calls ------------------------------------------------------------------------------------------------------------------
+
+local function is_plain(arguments) return not arguments.star and not arguments.star2 and #arguments.kwargs == 0 end
+
+-- The arguments of a call as the codes of a list { n = …, … } and of the keyword arguments, or "nil".
+function G:arguments(arguments)
+  local args = self:values(arguments.args)
+  local list = ("{n = %d%s}"):format(#args, #args > 0 and ", " .. table.concat(args, ", ") or "")
+  if is_plain(arguments) then return list, "nil" end
+  if arguments.star then
+    list = self:place(list)
+    self:put("add_star(S, %s, %s)", list, self:value(arguments.star))
   end
-  local callee = expression(node.a, cx)
-  return function(S, F, caller)
-    local f = callee(S, F)
-    local list, kwargs = args(S, F)
-    S.line = line
-    if caller then
-      kwargs = kwargs or {}
-      kwargs[#kwargs + 1] = { key = "caller", value = caller }
-    end
-    return M.call_value(S, f, list, kwargs)
+  local kwargs = {}
+  for i, pair in ipairs(arguments.kwargs) do kwargs[i] = ("{key = %s, value = %s}"):format(quoted(pair.key), self:value(pair.value)) end
+  local code = ("{%s}"):format(table.concat(kwargs, ", "))
+  if arguments.star2 then
+    code = self:place(code)
+    self:put("add_star2(%s, %s)", code, self:value(arguments.star2))
+    code = self:place(("%s[1] and %s or nil"):format(code, code))
   end
+  return list, code
 end
-E.Call = call
+
+-- caller: the code of what a call block passes.
+function G:call(node, caller)
+  local callee, name, object = nil, nil, nil
+  if node.a.t == "Getattr" then
+    object, name = self:strict_value(node.a.a), node.a.name
+  else
+    callee = self:strict_value(node.a)
+  end
+  local t
+  if object and not caller and is_plain(node.call) and #node.call.args <= 1 then
+    local args = self:values(node.call.args)
+    self:set_line(node.line)
+    t = self:place(("method%d(S, %s, %s%s)"):format(#args, object, quoted(name), args[1] and ", " .. args[1] or ""))
+  else
+    local list, kwargs = self:arguments(node.call)
+    if caller then kwargs = ("with_caller(%s, %s)"):format(kwargs, caller) end
+    self:set_line(node.line)
+    if object then
+      t = self:place(("call_attr(S, %s, %s, %s, %s)"):format(object, quoted(name), list, kwargs))
+    else
+      t = self:place(("call(S, %s, %s, %s)"):format(callee, list, kwargs))
+    end
+  end
+  self.line = nil
+  return t
+end
+
+function E.Call(self, node)
+  local before = self.lenient
+  self.lenient = false
+  local t = self:call(node)
+  self.lenient = before
+  return t
+end
 
 -- A filter or test by name; unknown names fail when compiling, unless a condition may keep them from
 -- running (as in Jinja2).
-local function find(node, cx, lookup)
+function G:find(node, lookup)
   local def, why = lookup(node.name)
-  if def then return def end
-  if cx.conditional == 0 then error({ jinja = true, kind = "syntax", line = node.line, message = why }, 0) end
-  return nil, why
+  if not def and not self.soft then syntax_error(node.line, why) end
+  return def, why
+end
+
+-- A constant of the compiled template.
+function G:constant(value)
+  self.constants[#self.constants + 1] = value
+  return ("K[%d]"):format(#self.constants)
 end
 
 local LENIENT = { default = true, d = true, defined = true, undefined = true }
 
 local function filter_or_test(lookup)
-  return function(node, cx)
-    local line, name = node.line, node.name
-    local def, why = find(node, cx, lookup)
-    local a = (LENIENT[name] and lenient or expression)(node.a, cx)
-    local args = arguments(node.call, cx)
+  return function(self, node)
+    local def, why = self:find(node, lookup)
+    local v = LENIENT[node.name] and self:lenient_value(node.a) or self:strict_value(node.a)
+    local before = self.lenient
+    self.lenient = false
+    local t
     if not def then
-      return function(S)
-        S.line = line
-        fail(why, "TemplateRuntimeError")
-      end
+      self:arguments(node.call)
+      self:set_line(node.line)
+      t = self:place(("no_filter(%s)"):format(quoted(why)))
+    elseif not def.rest and is_plain(node.call) and #node.call.args <= #def.params and #node.call.args >= (def.required or 0) then
+      local args = self:values(node.call.args)
+      table.insert(args, 1, v)
+      self:set_line(node.line)
+      t = self:place(("%s(S, %s)"):format(self:constant(def.fn), table.concat(args, ", ")))
+    else
+      local list, kwargs = self:arguments(node.call)
+      self:set_line(node.line)
+      t = self:place(("run_filter(S, %s, %s, %s, %s, %s)"):format(quoted(node.name), self:constant(def), v, list, kwargs))
     end
-    return function(S, F)
-      local v = a(S, F)
-      local list, kwargs = args(S, F)
-      S.line = line
-      return filters.run(S, name, def, v, list, kwargs)
-    end
+    self.lenient = before
+    return t
   end
 end
 E.Filter = filter_or_test(filters.find_filter)
 E.Test = filter_or_test(filters.find_test)
 
--- Statements -----------------------------------------------------------------------------------------------------------
+-- Statements -------------------------------------------------------------------------------------------------------------
 
-local function body(nodes, cx)
-  local list = {}
-  for i, node in ipairs(nodes) do list[i] = C[node.t](node, cx) end
-  local n = #list
-  if n == 1 then return list[1] end
-  return function(S, F)
-    for i = 1, n do
-      local signal = list[i](S, F)
-      if signal then return signal end
+function G:block(nodes)
+  for _, node in ipairs(nodes) do C[node.t](self, node) end
+end
+
+-- A block with a scope of its own, for the names it sets and those of `more`; `begin` runs first.
+function G:scoped(nodes, more, begin)
+  local names = names_set(nodes, more or {})
+  local soft = self.soft
+  self.soft = false
+  self:open_scope(names)
+  if begin then begin() end
+  self:block(nodes)
+  self:close_scope()
+  self.soft = soft
+end
+
+function C.Output(self, node)
+  for _, item in ipairs(node.items) do
+    if item.t == "Const" and type(item.value) == "string" then
+      if item.value ~= "" then self:put("emit(S, %s)", quoted(item.value)) end
+    else
+      self:inside("do", function()
+        self:set_line(item.line)
+        local v = self:value(item)
+        self:set_line(item.line)
+        self:put("put(S, %s)", v)
+      end)
     end
   end
 end
 
-local function scope(F) return setmetatable({}, { __index = F }) end
-
--- Runs `run` with its output caught in a string.
-local function capture(S, run, F)
-  local mark = S:push()
-  run(S, F)
-  return S:pop(mark)
+C.If = function(self, node)
+  local id = self:unique()
+  local soft = self.soft
+  self.soft = true
+  self:inside("do", function()
+    local c = self:place()
+    for _, branch in ipairs(node.branches) do
+      self:perhaps("do", function()
+        self:set_line(branch.line)
+        self:put("%s = %s", c, self:truth(branch.test))
+      end)
+      self:perhaps(("if %s then"):format(c), function()
+        self:steps(#branch.body + 1)
+        self:block(branch.body)
+        self:put("goto e%d", id)
+      end)
+    end
+    if node.otherwise then
+      self:perhaps("do", function()
+        self:steps(#node.otherwise + 1)
+        self:block(node.otherwise)
+      end)
+    end
+  end)
+  self:put("::e%d::", id)
+  self.soft = soft
 end
 
-function C.Output(node, cx)
-  local items = {}
-  for i, item in ipairs(node.items) do
-    if item.t == "Const" and type(item.value) == "string" then items[i] = item.value else items[i] = expression(item, cx) end
-  end
-  local n, line = #items, node.line
-  local lines = {}
-  for i, item in ipairs(node.items) do lines[i] = item.line end
-  return function(S, F)
-    S.line = line
-    S:tick(1)
-    for i = 1, n do
-      local item = items[i]
-      if type(item) == "string" then
-        S:emit(item)
-      else
-        local v = item(S, F)
-        S.line = lines[i]
-        S:emit(V.str(v, S.strict))
-      end
-    end
-  end
+function C.Set(self, node)
+  self:inside("do", function()
+    self:set_line(node.line)
+    local v = self:value(node.value)
+    self:assign(node.target, v)
+  end)
 end
 
-C.If = function(node, cx)
-  cx.conditional = cx.conditional + 1
-  local tests, bodies = {}, {}
-  for i, branch in ipairs(node.branches) do
-    tests[i], bodies[i] = expression(branch.test, cx), body(branch.body, cx)
-  end
-  local otherwise = node.otherwise and body(node.otherwise, cx)
-  cx.conditional = cx.conditional - 1
-  local n = #tests
-  return function(S, F)
-    S:tick(1)
-    for i = 1, n do
-      if V.truth(tests[i](S, F)) then return bodies[i](S, F) end
-    end
-    if otherwise then return otherwise(S, F) end
-  end
-end
-
--- A function (S, F, value) that assigns to a target.
-local function assignment(target)
-  local line = target.line
-  if target.t == "Name" then
-    local name = target.name
-    return function(_, F, v) F[name] = v end
-  elseif target.t == "NsRef" then
-    local name, attr = target.name, target.attr
-    return function(S, F, v)
-      local ns = F[name]
-      S.line = line
-      if V.kind(ns) ~= "ns" then fail("cannot assign attribute on non-namespace object", "TemplateRuntimeError") end
-      if attr:sub(1, 1) == "_" then
-        fail("templates cannot store underscore-prefixed attributes on a namespace ('" .. attr .. "')", "SecurityError")
-      end
-      V.dict_set(ns.dict, attr, v)
-    end
-  end
-  local parts = {}
-  for i, item in ipairs(target.items) do parts[i] = assignment(item) end
-  return function(S, F, v)
-    S.line = line
-    local items, n = V.items(v)
-    if n ~= #parts then
-      local what = n < #parts and "not enough values to unpack (expected " .. #parts .. ", got " .. n .. ")"
-        or "too many values to unpack (expected " .. #parts .. ")"
-      fail(what, "ValueError")
-    end
-    for i = 1, n do parts[i](S, F, items[i]) end
-  end
-end
-
-function C.Set(node, cx)
-  local value, assign = expression(node.value, cx), assignment(node.target)
-  return function(S, F)
-    S.line = node.line
-    S:tick(1)
-    assign(S, F, value(S, F))
-  end
+-- Runs a scoped block with its output caught; returns the local that holds the text.
+function G:captured(nodes)
+  local text = self:place()
+  self:inside("do", function()
+    local mark = self:place "S:push()"
+    self.breaks[#self.breaks + 1] = mark
+    self:scoped(nodes)
+    self.breaks[#self.breaks] = nil
+    self:put("%s = S:pop(%s)", text, mark)
+  end)
+  self.line = nil
+  return text
 end
 
 -- A filter that is the first of a chain without a value (filter blocks, {% set x | f %}) takes the
 -- captured text.
-function E.Piped()
-  return function(S) return S.piped[#S.piped] end
-end
+function E.Piped(_, node) return node.code end
 
-local function feed(node)
+local function feed(node, code)
   while node.a do node = node.a end
-  node.a = { t = "Piped", line = node.line }
+  node.a = { t = "Piped", line = node.line, code = code }
 end
 
-local function piped(S, F, filter, text)
-  S.piped[#S.piped + 1] = text
-  local v = filter(S, F)
-  S.piped[#S.piped] = nil
-  return v
-end
-
-function C.SetBlock(node, cx)
-  if node.filter then feed(node.filter) end
-  local run, assign = body(node.body, cx), assignment(node.target)
-  local filter = node.filter and expression(node.filter, cx)
-  return function(S, F)
-    local v = capture(S, run, scope(F))
-    if filter then v = piped(S, F, filter, v) end
-    assign(S, F, v)
-  end
-end
-
-function C.FilterBlock(node, cx)
-  feed(node.filter)
-  local run, filter = body(node.body, cx), expression(node.filter, cx)
-  return function(S, F)
-    local text = capture(S, run, scope(F))
-    S:emit(V.str(piped(S, F, filter, text), S.strict))
-  end
-end
-
-C["With"] = function(node, cx)
-  local values, targets = expressions(node.values, cx), {}
-  for i, target in ipairs(node.targets) do targets[i] = assignment(target) end
-  local run = body(node.body, cx)
-  return function(S, F)
-    local inner = scope(F)
-    for i = 1, #targets do targets[i](S, inner, values[i](S, F)) end
-    return run(S, inner)
-  end
-end
-
-C["Break"] = function() return function() return "break" end end
-C["Continue"] = function() return function() return "continue" end end
-
--- Loops ----------------------------------------------------------------------------------------------------------------
-
-local LOOP = {
-  index = function(l) return l.index0 + 1 end,
-  index0 = function(l) return l.index0 end,
-  revindex = function(l) return l.length - l.index0 end,
-  revindex0 = function(l) return l.length - l.index0 - 1 end,
-  first = function(l) return l.index0 == 0 end,
-  last = function(l) return l.index0 == l.length - 1 end,
-  length = function(l) return l.length end,
-  depth = function(l) return l.depth0 + 1 end,
-  depth0 = function(l) return l.depth0 end,
-  previtem = function(l)
-    if l.index0 == 0 then return V.undefined(nil, nil, "there is no previous item") end
-    return l.items[l.index0]
-  end,
-  nextitem = function(l)
-    if l.index0 == l.length - 1 then return V.undefined(nil, nil, "there is no next item") end
-    return l.items[l.index0 + 2]
-  end,
-  cycle = function(l)
-    return { k = "func", name = "cycle", call = function(_, args)
-      if args.n == 0 then fail("no items for cycling given") end
-      return args[l.index0 % args.n + 1]
-    end }
-  end,
-  changed = function(l)
-    return { k = "func", name = "changed", call = function(_, args)
-      local now = V.tuple(table.move(args, 1, args.n, 1, {}), args.n)
-      if l.changed_last and V.equal(l.changed_last, now) then return false end
-      l.changed_last = now
-      return true
-    end }
-  end,
-}
-
-local function loop_attribute(_, loop, name)
-  local get = LOOP[name]
-  if get then return get(loop) end
-end
-
-C["For"] = function(node, cx)
-  local iter, assign = expression(node.iter, cx), assignment(node.target)
-  local test = node.test and expression(node.test, cx)
-  local run = body(node.body, cx)
-  local otherwise = node.otherwise and body(node.otherwise, cx)
-  local line, recursive = node.line, node.recursive
-
-  local function selected(S, F, items, n)
-    local out, m = {}, 0
-    for i = 1, n do
-      S:tick(1)
-      local inner = scope(F)
-      assign(S, inner, items[i])
-      if V.truth(test(S, inner)) then
-        m = m + 1
-        out[m] = items[i]
-      end
+function C.SetBlock(self, node)
+  self:inside("do", function()
+    local v = self:captured(node.body)
+    if node.filter then
+      feed(node.filter, v)
+      v = self:value(node.filter)
     end
-    return out, m
-  end
+    self:assign(node.target, v)
+  end)
+end
 
-  local function walk(S, F, iterable, depth0)
-    S.line = line
-    local items, n = V.items(iterable)
-    if test then items, n = selected(S, F, items, n) end
-    if n == 0 then
-      if otherwise then return otherwise(S, scope(F)) end
+function C.FilterBlock(self, node)
+  self:inside("do", function()
+    local v = self:captured(node.body)
+    feed(node.filter, v)
+    local soft = self.soft
+    self.soft = false
+    v = self:value(node.filter)
+    self.soft = soft
+    self:put("put(S, %s)", v)
+  end)
+end
+
+C["With"] = function(self, node)
+  self:inside("do", function()
+    self:set_line(node.line)
+    local values, names = self:values(node.values), {}
+    for _, target in ipairs(node.targets) do target_names(target, names) end
+    self:scoped(node.body, names, function()
+      for i, target in ipairs(node.targets) do self:assign(target, values[i]) end
+    end)
+  end)
+end
+
+-- What was caught between the loop and the place where it is left is given up.
+local function leave(self, how)
+  for i = #self.breaks, 1, -1 do
+    if type(self.breaks[i]) == "table" then
+      self:put(how == "break" and "break" or ("goto c%d"):format(self.breaks[i].id))
       return
     end
-    local loop = { k = "loop", attr = loop_attribute, items = items, length = n, index0 = 0, depth0 = depth0 }
-    if recursive then
-      loop.call = function(S2, args)
-        if args.n ~= 1 then fail("a recursive loop takes one iterable") end
-        S2:enter()
-        local mark = S2:push()
-        walk(S2, F, args[1], depth0 + 1)
-        local text = S2:pop(mark)
-        S2:leave()
-        return text
-      end
-    else
-      loop.call = function() fail("The loop must have the 'recursive' marker to be called recursively.") end
-    end
-    local meta = { __index = F }
-    for i = 1, n do
-      S:tick(1)
-      loop.index0 = i - 1
-      local inner = setmetatable({ loop = loop }, meta)
-      assign(S, inner, items[i])
-      if run(S, inner) == "break" then break end
-    end
+    self:put("S:pop(%s)", self.breaks[i])
   end
-
-  return function(S, F) return walk(S, F, iter(S, F), 0) end
 end
 
--- Macros ---------------------------------------------------------------------------------------------------------------
+C["Break"] = function(self) leave(self, "break") end
+C["Continue"] = function(self) leave(self, "continue") end
 
 -- Whether a tree reads the name anywhere.
 local function reads(node, name)
@@ -790,107 +674,197 @@ local function reads(node, name)
   return false
 end
 
--- A function (F) -> macro value, for a macro or the body of a call block.
-local function macro(node, cx, name)
-  local defaults = {}
-  for i = 1, #node.args do defaults[i] = node.defaults[i] and expression(node.defaults[i], cx) or false end
-  local run, params = body(node.body, cx), node.args
-  local wants_varargs, wants_kwargs = reads(node.body, "varargs"), reads(node.body, "kwargs")
-  local wants_caller = reads(node.body, "caller") or reads(node.defaults, "caller")
-  local who = "macro '" .. (name or "caller") .. "'"
+-- Whether a loop's body needs `loop` as a value, for more than its index and length.
+local function needs_loop(node)
+  if type(node) ~= "table" then return false end
+  if node.t == "Getattr" and node.a.t == "Name" and node.a.name == "loop" and LOOP[node.name] then return false end
+  if node.t == "Name" and node.name == "loop" then return true end
+  if node.t == "For" then return needs_loop(node.iter) or needs_loop(node.test) or needs_loop(node.otherwise) end
+  for _, child in pairs(node) do
+    if type(child) == "table" and needs_loop(child) then return true end
+  end
+  return false
+end
 
-  local function bind(S, L, args, kwargs)
-    local given = {}
-    for i = 1, math.min(args.n, #params) do given[i] = args[i] end
-    local extra = V.dict()
-    for _, pair in ipairs(kwargs or {}) do
-      local place
-      for i = 1, #params do
-        if params[i] == pair.key then place = i end
+local function has_continue(nodes)
+  for _, node in ipairs(nodes) do
+    if node.t == "Continue" then return true end
+    if node.t == "If" then
+      for _, branch in ipairs(node.branches) do
+        if has_continue(branch.body) then return true end
       end
-      if place and given[place] ~= nil then fail(who .. " got two values for '" .. pair.key .. "'") end
-      if place then
-        given[place] = pair.value
-      elseif pair.key == "caller" and wants_caller then
-        L.caller = pair.value
-      elseif wants_kwargs then
-        V.dict_set(extra, pair.key, pair.value)
-      elseif pair.key == "caller" then
-        fail(who .. " was called with a body and does not use caller()")
-      else
-        fail(who .. " takes no keyword argument '" .. pair.key .. "'")
-      end
-    end
-    if wants_varargs then
-      L.varargs = V.tuple(table.move(args, #params + 1, args.n, 1, {}), math.max(0, args.n - #params))
-    elseif args.n > #params then
-      fail(who .. " takes not more than " .. #params .. " argument(s)")
-    end
-    if wants_kwargs then L.kwargs = extra end
-    if wants_caller and rawget(L, "caller") == nil then L.caller = V.undefined("caller", nil, "No caller defined") end
-    for i = 1, #params do
-      local v = given[i]
-      if v == nil then
-        v = defaults[i] and defaults[i](S, L) or nil
-        if v == nil and defaults[i] then v = false end
-        if v == nil then v = V.undefined(params[i], nil, "parameter '" .. params[i] .. "' was not provided") end
-      end
-      L[params[i]] = v
+      if node.otherwise and has_continue(node.otherwise) then return true end
+    elseif (node.t == "With" or node.t == "SetBlock" or node.t == "FilterBlock") and has_continue(node.body) then
+      return true
     end
   end
+  return false
+end
 
-  return function(F)
-    local meta = { __index = F }
-    return { k = "macro", name = name, call = function(S, args, kwargs)
-      S:enter()
-      local L = setmetatable({}, meta)
-      bind(S, L, args, kwargs)
-      local mark = S:push()
-      run(S, L)
-      local text = S:pop(mark)
-      S:leave()
-      return text
-    end }
+-- Keeps the items for which the loop's condition holds: x, n become those.
+local function select_items(self, node, id)
+  self:put("local y%d, m%d = {}, 0", id, id)
+  self.active = self.active + 2
+  self:perhaps(("for j%d = 1, n%d do"):format(id, id), function()
+    self.active = self.active + 4
+    self:steps(1)
+    local soft = self.soft
+    self.soft = false
+    self:open_scope(target_names(node.target, {}))
+    self:assign(node.target, ("x%d[j%d]"):format(id, id))
+    local c = self:truth(node.test)
+    self:close_scope()
+    self.soft = soft
+    self:put("if %s then m%d = m%d + 1 y%d[m%d] = x%d[j%d] end", c, id, id, id, id, id, id)
+  end)
+  self:put("x%d, n%d = y%d, m%d", id, id, id, id)
+end
+
+-- The loop over the value `code`; a recursive one is the body of a function w(code, depth0).
+local function loop(self, node, id, code)
+  self:set_line(node.line)
+  self:put("local x%d, n%d = items(%s)", id, id, code)
+  self.active = self.active + 2
+  if node.test then select_items(self, node, id) end
+  local names = names_set(node.body, target_names(node.target, {}))
+  local sets_loop = names.loop
+  names.loop = nil
+  local wants_loop = sets_loop or needs_loop(node.body)
+  if wants_loop then
+    self:put("local l%d = new_loop(x%d, n%d, %s)", id, id, id, node.recursive and ("d%d, w%d"):format(id, id) or "0")
+    self.active = self.active + 1
+  end
+  if node.otherwise then
+    self:put("local r%d = false", id)
+    self.active = self.active + 1
+  end
+  local continues = has_continue(node.body)
+  self:perhaps(("for i%d = 1, n%d do"):format(id, id), function()
+    self.active = self.active + 4
+    self:steps(#node.body + 1)
+    if wants_loop then self:put("l%d.index0 = i%d - 1", id, id) end
+    self.line = nil
+    self.breaks[#self.breaks + 1] = { id = id }
+    local soft = self.soft
+    self.soft = false
+    local scope = self:open_scope(names)
+    scope.names.loop = { code = "l" .. id, definite = true, loop = not sets_loop and tostring(id) or nil }
+    self:assign(node.target, ("x%d[i%d]"):format(id, id))
+    if continues then
+      self:inside("do", function() self:block(node.body) end)
+    else
+      self:block(node.body)
+    end
+    self:close_scope()
+    self.soft = soft
+    self.breaks[#self.breaks] = nil
+    if node.otherwise then self:put("r%d = true", id) end
+    if continues then self:put("::c%d::", id) end
+  end)
+  if node.otherwise then              -- as Jinja2 has it: also when no round came to its end
+    self:perhaps(("if not r%d then"):format(id), function() self:scoped(node.otherwise) end)
   end
 end
 
-function C.Macro(node, cx)
-  local make = macro(node, cx, node.name)
-  return function(_, F) F[node.name] = make(F) end
+C["For"] = function(self, node)
+  local id = self:unique()
+  self:inside("do", function()
+    self:set_line(node.line)
+    local code = self:value(node.iter)
+    if not node.recursive then return loop(self, node, id, code) end
+    self:put("local w%d", id)
+    self.active = self.active + 1
+    self:in_function(("function w%d(a%d, d%d)"):format(id, id, id), function() loop(self, node, id, "a" .. id) end)
+    self:put("w%d(%s, 0)", id, code)
+  end)
+  self.line = nil
 end
 
-function C.CallBlock(node, cx)
-  local make, invoke = macro(node, cx, nil), call(node.call, cx)
-  return function(S, F)
-    S.line = node.line
-    S:emit(V.str(invoke(S, F, make(F)), S.strict))
+-- Macros -----------------------------------------------------------------------------------------------------------------
+
+-- The code of a macro value, for a macro or the body of a call block.
+local function macro(self, node, name)
+  local def = { name = name, who = "macro '" .. (name or "caller") .. "'", params = node.args }
+  def.wants_varargs, def.wants_kwargs = reads(node.body, "varargs"), reads(node.body, "kwargs")
+  def.wants_caller = reads(node.body, "caller") or reads(node.defaults, "caller")
+  local names = {}
+  for _, param in ipairs(node.args) do names[param] = true end
+  for _, special in ipairs { "varargs", "kwargs", "caller" } do
+    if def["wants_" .. special] then names[special] = true end
   end
+  local t = self:place()
+  self:in_function(("%s = macro(%s, function(g)"):format(t, self:constant(def)), function()
+    self:steps(#node.body + 1)
+    self:scoped(node.body, names, function()
+      local places = self.scope.names
+      for _, special in ipairs { "varargs", "kwargs", "caller" } do
+        if def["wants_" .. special] then
+          self:put("%s = g.%s", places[special].code, special)
+          places[special].definite = true
+        end
+      end
+      for i, param in ipairs(node.args) do
+        local code = places[param].code
+        self:put("%s = g[%d]", code, i)
+        self:perhaps(("if %s == nil then"):format(code), function()
+          self:put("%s = %s", code, node.defaults[i] and self:value(node.defaults[i]) or ("not_given(%s)"):format(quoted(param)))
+        end)
+        places[param].definite = true
+      end
+    end)
+  end, "end)")
+  return t
+end
+
+function C.Macro(self, node)
+  self:inside("do", function()
+    self:assign({ t = "Name", name = node.name, line = node.line }, macro(self, node, node.name))
+  end)
+end
+
+function C.CallBlock(self, node)
+  self:inside("do", function()
+    local caller = macro(self, node, nil)
+    self:put("put(S, %s)", self:call(node.call, caller))
+  end)
 end
 
 -- {% generation %} … {% endgeneration %}: what stands inside carries loss. Where it lies is known only in
 -- the main output.
-function C.Generation(node, cx)
-  local run = body(node.body, cx)
-  return function(S, F)
-    S.line = node.line
-    if not S.spans then
-      run(S, scope(F))
-      return
-    end
-    if S.nested > 0 then
-      fail("{% generation %} inside a macro or a captured block: where its text ends up cannot be told", "TemplateRuntimeError")
-    end
-    local start = S.bytes
-    run(S, scope(F))
-    S.spans[#S.spans + 1] = { start, S.bytes }
-  end
+function C.Generation(self, node)
+  self:inside("do", function()
+    self:set_line(node.line)
+    local start = self:place "generation_start(S)"
+    self:scoped(node.body)
+    self:put("generation_end(S, %s)", start)
+  end)
+end
+
+--- The Lua source of a parsed template, and the constants that it needs.
+-- @param nodes table: statements from lathe.jinja.parser
+-- @return string: source of a chunk that takes the helpers and the constants and returns function(S, F)
+-- @return table: constants
+function M.source(nodes)
+  local self = setmetatable({ buffer = {}, count = 0, active = 0, trail = {}, breaks = {}, constants = {}, soft = false,
+    lenient = false }, G)
+  self:put "local R, K = ..."
+  for _, name in ipairs(HELPERS) do self:put("local %s = R.%s", name, name) end
+  self:in_function("return function(S, F)", function() self:scoped(nodes) end)
+  return table.concat(self.buffer, "\n"), self.constants
 end
 
 --- Compiles a parsed template.
 -- @param nodes table: statements from lathe.jinja.parser
 -- @return function: (S, F), writes to S
 function M.compile(nodes)
-  return body(nodes, { conditional = 0, lenient = false })
+  local source, constants = M.source(nodes)
+  local chunk, message = load(source, "=(template)", "t", {})
+  if not chunk then
+    V.fail("the template is nested too deeply or has too many names (" .. tostring(message):gsub("^%b():%d+: ", "") .. ")", "limit")
+  end
+  return chunk(R, constants)
 end
+
+M.add = R.add
 
 return M

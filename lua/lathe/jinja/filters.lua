@@ -4,13 +4,15 @@
 -- A filter is { params, fn }: fn(S, value, …) gets its arguments in the order of params, nil where absent;
 -- with `rest = true` it gets (S, value, args, kwargs). Filters that Jinja2 makes generators of (map,
 -- select, unique, items, batch …) return one here too: it can be walked once and has no length. Not here,
--- and said so when used: random (runs would differ), urlize, xmlattr, pprint, wordwrap.
+-- and said so when used: random (runs would differ), urlize (it writes links for web pages).
 
 local V = require "lathe.jinja.value"
 local ustring = require "lathe.jinja.ustring"
 local methods = require "lathe.jinja.methods"
 local json = require "lathe.jinja.json"
 local format = require "lathe.jinja.format"
+local pretty = require "lathe.jinja.pretty"
+local wrap = require "lathe.jinja.wrap"
 
 local M = {}
 
@@ -222,12 +224,68 @@ end)
 filter("escape e", {}, function(_, v) return V.escape(v) end)
 filter("forceescape", {}, function(_, v) return V.escape(V.str(v)) end)
 filter("safe", {}, function(_, v) return V.markup(V.str(v)) end)
-filter("striptags", {}, function(_, v)
-  local s = V.str(v):gsub("<!%-%-.-%-%->", ""):gsub("<[^>]*>", "")
-  local words = methods.str.split.fn({ tick = function() end }, s)
-  s = table.concat(words, " ")
-  s = s:gsub("&lt;", "<"):gsub("&gt;", ">"):gsub("&#39;", "'"):gsub("&#34;", '"'):gsub("&quot;", '"'):gsub("&amp;", "&")
-  return s
+-- Text without comments and tags; what is not closed stays.
+local function without_tags(s)
+  local out, at = {}, 1
+  while true do
+    local from = s:find("<", at, true)
+    if not from then break end
+    local comment = s:sub(from, from + 3) == "<!--"
+    local _, stop = s:find(comment and "-->" or ">", comment and from + 4 or from, true)
+    if not stop then break end
+    out[#out + 1] = s:sub(at, from - 1)
+    at = stop + 1
+  end
+  return table.concat(out) .. s:sub(at)
+end
+
+local ENTITIES = { amp = "&", lt = "<", gt = ">", quot = '"', apos = "'", nbsp = "\u{a0}", raquo = "»", laquo = "«", copy = "©",
+  reg = "®", hellip = "…", mdash = "—", ndash = "–", lsquo = "‘", rsquo = "’", ldquo = "“", rdquo = "”", euro = "€", middot = "·" }
+
+local function unescape(s)
+  return (s:gsub("&(#?)([%w]+);", function(number, name)
+    if number == "" then return ENTITIES[name] end
+    local code = name:match "^[xX](%x+)$"
+    code = code and tonumber(code, 16) or (name:find "^%d+$" and tonumber(name))
+    if not code or code > 0x10FFFF or code < 32 or (code >= 0xD800 and code <= 0xDFFF) then return nil end
+    return utf8.char(code)
+  end))
+end
+
+filter("striptags", {}, function(S, v)
+  local s = V.str(v, S.strict)
+  S:tick(#s >> 4)
+  local words = methods.str.split.fn(S, without_tags(s))
+  return unescape(table.concat(words, " "))
+end)
+filter("xmlattr", { "autospace" }, function(S, v, autospace)
+  if V.kind(V.need(v)) ~= "dict" then fail("'" .. V.type_name(v) .. "' object has no attribute 'items'", "AttributeError") end
+  local out, size = {}, 0
+  for i = 1, v.n do
+    local key, value = v.keys[i], v.vals[i]
+    if value ~= NONE and V.kind(value) ~= "undefined" then
+      if methods.text_arg(key):find "[%s/>=]" then fail("Invalid character in attribute name: " .. V.repr(key), "ValueError") end
+      out[#out + 1] = V.escape(key).s .. '="' .. V.escape(value).s .. '"'
+      size = size + #out[#out]
+    end
+  end
+  S:need_room(size)
+  local text = table.concat(out, " ")
+  if text ~= "" and (autospace == nil or V.truth(autospace)) then text = " " .. text end
+  return text
+end)
+filter("pprint", {}, function(S, v)
+  local text = pretty.format(v)
+  S:need_room(#text)
+  return text
+end)
+filter("wordwrap", { "width", "break_long_words", "wrapstring", "break_on_hyphens" }, function(S, v, width, break_long, joined, hyphens)
+  local s = methods.text_arg(v)
+  S:tick(#s >> 3)
+  joined = missing(joined) and "\n" or methods.text_arg(joined)
+  S:need_room(#s * (1 + #joined))
+  return wrap.wrap(s, int_arg(width, 79), { joined = joined, break_long = break_long == nil or V.truth(break_long),
+    hyphens = hyphens == nil or V.truth(hyphens) })
 end)
 filter("tojson", { "ensure_ascii", "indent", "separators", "sort_keys" }, function(S, v, ascii, indent, separators, sort_keys)
   S:tick(1)
@@ -319,7 +377,9 @@ filter("round", { "precision", "method" }, function(_, v, precision, method)
   fail("method must be common, ceil or floor", "FilterArgumentError")
 end)
 filter("filesizeformat", { "binary" }, function(_, v, binary)
-  local bytes = V.number(v) or parse_float(V.str(v)) or 0
+  local bytes = V.number(V.need(v)) or (V.text(v) and parse_float(V.text(v)))
+  if not bytes and V.text(v) then fail("could not convert string to float: " .. V.repr(v), "ValueError") end
+  if not bytes then fail("float() argument must be a string or a real number, not '" .. V.type_name(v) .. "'") end
   local base = flag(binary) and 1024 or 1000
   local units = flag(binary) and { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB" }
     or { "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB" }
@@ -571,8 +631,8 @@ end)
 test("escaped", {}, of_kind("markup"))
 test("lower", {}, function(_, v) return methods.str.islower.fn(nil, V.str(v)) end)
 test("upper", {}, function(_, v) return methods.str.isupper.fn(nil, V.str(v)) end)
-test("filter", {}, function(_, v) return F[v] ~= nil end)
-test("test", {}, function(_, v) return T[v] ~= nil end)
+test("filter", {}, function(_, v) return F[V.hash(v)] ~= nil end)
+test("test", {}, function(_, v) return T[V.hash(v)] ~= nil end)
 test("sameas", { "other" }, function(_, v, other)
   if type(v) == "number" then return math.type(v) == math.type(other) and v == other end
   return rawequal(v, other)
@@ -607,8 +667,7 @@ for _, name in ipairs { "batch", "slice", "groupby", "attr" } do F[name].require
 -- Use ------------------------------------------------------------------------------------------------------------------
 
 local MISSING = {
-  random = "a random choice would make runs differ", urlize = "not part of the subset", xmlattr = "not part of the subset",
-  pprint = "not part of the subset", wordwrap = "not part of the subset",
+  random = "a random choice would make runs differ", urlize = "it makes links for web pages",
 }
 
 --- The filter called `name`, or nil and the message to show.

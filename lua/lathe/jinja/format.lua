@@ -141,8 +141,9 @@ function M.percent(S, format, args)
     i = stop
   end
   out[#out + 1] = format:sub(i)
-  local empty_dict_or_list = V.kind(args) == "dict" or V.kind(args) == "list"
-  if (is_tuple and used < args.n) or (not is_tuple and used == 0 and not named and not empty_dict_or_list) then
+  local k = V.kind(args)
+  local subscriptable = k == "dict" or k == "list" or k == "range" or k == "undefined"      -- what Python takes for a mapping
+  if (is_tuple and used < args.n) or (not is_tuple and used == 0 and not named and not subscriptable) then
     V.fail("not all arguments converted during string formatting")
   end
   return table.concat(out)

@@ -129,6 +129,8 @@ end
 local SEQUENCE = { list = true, tuple = true, range = true }
 V.SEQUENCE = SEQUENCE
 
+local UNDEFINED = {}                          -- all undefined values are one key
+
 -- What a key is in the table `at` of a dict: equal keys of Python give the same.
 local function hash(key)
   local k = kind(key)
@@ -148,6 +150,7 @@ local function hash(key)
     end
     return "\0tuple\0" .. table.concat(parts, ",")
   end
+  if k == "undefined" then return UNDEFINED end
   if k == "list" or k == "dict" then fail("unhashable type: '" .. k .. "'") end
   return key
 end
