@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The template language of chat templates: a subset of Jinja2 that behaves as transformers sets Jinja2 up.
+-- The template language of chat templates: Jinja2 as transformers sets it up, compiled to Lua.
 --
 --   local jinja = require "lathe.jinja"
 --   local t = assert(jinja.compile("{% for m in messages %}<|{{ m.role }}|>{{ m.content }}\n{% endfor %}", { name = "mine" }))
@@ -8,6 +8,9 @@
 -- That is: trim_blocks and lstrip_blocks on, no automatic escaping, `break` and `continue`, `{% generation
 -- %}`, tojson that does not escape HTML, raise_exception, namespace, and Python's values and string
 -- methods.
+--
+-- Not there, and said so by name: include, import, extends, block (a template reaches no other file), the
+-- filters random and urlize. Integers have 64 bits. Compared with Jinja2 by tests/reference/jinja_*.py.
 --
 -- Templates of model folders are untrusted. They reach values that lathe.jinja.value copied or made, and
 -- nothing of Lua; and each rendering has limits: steps (a million), output (16 MiB, which also bounds

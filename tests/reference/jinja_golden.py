@@ -135,6 +135,14 @@ d.a.x[-1]['y'] ~ d['a']['x'][0:2]
 'yes' if s is defined and s|length > 3 and s.startswith('H') else 'no'
 not s is string or not (n is none)
 n not in [1, 2] and 'z' not in s
+uni.upper().swapcase() ~ (html|safe).split() ~ ('a b'|safe).partition(' ')
+(-0.4)|round ~ ' ' ~ (-2.5)|round(-1) ~ ' ' ~ (-3)|round(-1) ~ ' ' ~ 2.675|round(2)
+'The quick-brown fox -- jumped over it, well-known a--b x-'|wordwrap(9) ~ '/' ~ 'abcdefghij klm'|wordwrap(4) ~ '/' ~ 'abcdefghij klm'|wordwrap(4, false, '+')
+('word ' * 30)|pprint ~ {'b': ['x' * 30, 'y' * 40, 'z z ' * 25], 'a': 1}|pprint ~ [1, 2]|pprint ~ 'short'|pprint
+{'a': 1, 'b': none, 'c-d': '<"&'}|xmlattr ~ '|' ~ {}|xmlattr ~ '|' ~ {'x': 2}|xmlattr(false)
+'<p>a &amp; b</p> <!-- no --> c <b &lt;x&gt; &#233;'|striptags
+[nope, nope, 1, 1.0, true]|unique|list|length
+'%d' % true ~ 'abc' % l ~ 'abc' % {} ~ 'abc' % nope
 strftime_now('%d %b %Y|%-d %B %y %A %a %H:%M:%S %I %p %j %%')
 """.strip("\n").split("\n")
 
@@ -160,6 +168,10 @@ l.append(1)
 d.update({})
 s.__class__.__mro__
 d|tojson(indent=2, sort_keys=true).x
+'s'|filesizeformat
+{'a b': 1}|xmlattr
+l is filter
+'s'|wordwrap(0)
 nope|tojson
 '%d' % 'x'
 '%s %s' % 'a'
@@ -177,6 +189,11 @@ STATEMENTS = [
     ("for", "{% for m in messages %}{{ loop.index }}/{{ loop.length }} {{ m.role }}{% if not loop.last %}, {% endif %}{% endfor %}"),
     ("for_all_loop", "{% for x in l %}{{ loop.index0 }}{{ loop.revindex }}{{ loop.revindex0 }}{{ loop.first }}{{ loop.last }}{{ loop.previtem }}{{ loop.nextitem }}{{ loop.cycle('a', 'b') }}{{ loop.depth }}{{ loop.changed(x > 1) }};{% endfor %}"),
     ("for_filter_else", "{% for x in l if x > 1 %}{{ x }}{{ loop.length }}{% else %}none{% endfor %}{% for x in l if x > 9 %}{{ x }}{% else %}none{% endfor %}"),
+    ("for_else_after_break", "{% for x in l %}{% break %}{% else %}else{% endfor %}{% for x in l %}{{ x }}{% if x == 1 %}{% break %}{% endif %}{% else %}no{% endfor %}"),
+    ("for_else_after_continue", "{% for x in l %}{% continue %}{% else %}else{% endfor %}"),
+    ("set_maybe", "{% for i in [0, 1, 2] %}{% if i == 1 %}{% set s = 'in' %}{% endif %}{{ s }} {% endfor %}{{ s }}"),
+    ("set_block_break", "{% for a in 'ab' %}{% set w %}x{% if a == 'a' %}{% continue %}{% endif %}y{% endset %}{{ w }}{% endfor %}"),
+    ("macro_in_loop", "{% for a in l %}{% macro m(b=a) %}{{ a }}{{ b }}{{ loop.index }}{% endmacro %}{{ m() }}{{ m(9) }};{% endfor %}"),
     ("for_dict", "{% for k, v in d.items() %}{{ k }}={{ v }};{% endfor %}{% for k in d %}{{ k }}{% endfor %}{% for k, v in d|dictsort %}{{ k }}{% endfor %}"),
     ("for_unpack", "{% for a, (b, c) in [[1, [2, 3]], [4, [5, 6]]] %}{{ a }}{{ b }}{{ c }} {% endfor %}"),
     ("for_string", "{% for c in uni %}[{{ c }}]{% endfor %}"),
@@ -227,6 +244,8 @@ STATEMENTS = [
     ("bad_macro", "{% macro m(a) %}{% endmacro %}{{ m(1, 2) }}"),
     ("bad_namespace", "{% set ns = namespace() %}{% set ns._x = 1 %}"),
     ("bad_comment", "a {# b"),
+    ("bad_loop_name", "{% for x in l %}{% set loop = 1 %}{% endfor %}"),
+    ("bad_filter_in_if_in_for", "{% if true %}{% for x in l %}{{ x|nofilter }}{% endfor %}{% endif %}"),
     ("bad_for_number", "{% for x in n %}{% endfor %}"),
 ]
 

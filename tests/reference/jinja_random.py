@@ -87,11 +87,13 @@ class Maker:
             return self.atom()
         if r < 0.36:
             filters = rng.choice([TEXT_FILTERS, LIST_FILTERS, OBJECT_FILTERS, DICT_FILTERS, NUMBER_FILTERS])
-            return f"{self.wrapped(depth - 1)}|{rng.choice(filters)}"
+            return f"{self.fitting(filters) if rng.random() < 0.6 else self.wrapped(depth - 1)}|{rng.choice(filters)}"
         if r < 0.46:
             return rng.choice([f"{name}|{rng.choice(kind)}" for name, kind in
                                (("people", OBJECT_FILTERS), ("messages", OBJECT_FILTERS), ("l", LIST_FILTERS), ("words", LIST_FILTERS), ("d", DICT_FILTERS), ("s", TEXT_FILTERS),
                                 ("uni", TEXT_FILTERS), ("n", NUMBER_FILTERS), ("f", NUMBER_FILTERS), ("html", TEXT_FILTERS))])
+        if r < 0.5:
+            return f"{self.fitting(TEXT_FILTERS)}.{rng.choice(METHODS)}"
         if r < 0.62:
             return f"{self.wrapped(depth - 1)} {rng.choice(OPERATORS)} {self.wrapped(depth - 1)}"
         if r < 0.7:
@@ -110,6 +112,19 @@ class Maker:
             index = rng.choice(["0", "-1", "'a'", "1:", ":2", "::-1", "1:-1", "'name'", "n", "5", "-2:", "::2"])
             return f"{self.wrapped(depth - 1)}[{index}]"
         return f"-{self.wrapped(depth - 1)}"
+
+    def fitting(self, filters):
+        """Something that most of these filters take."""
+        rng = self.rng
+        if filters is TEXT_FILTERS:
+            return rng.choice(["s", "uni", "html", "messages[0].content", "people[0].name", self.text(), self.text(), f"({self.text()} ~ s)", f"({self.text()} * 3)", "(s + uni)"])
+        if filters is LIST_FILTERS:
+            return rng.choice(["l", "words", "range(7)", "[3, 1, 2, 3]", "['b', 'a', 'B']", "s|list", "(l + [4])", "words[1:]", "[1.5, 2, true]", "d.keys()", "[[1, 2], [3]]", "[]"])
+        if filters is OBJECT_FILTERS:
+            return rng.choice(["people", "messages", "people[1:]", "people[::-1]", "(people + people)", "messages|reverse"])
+        if filters is DICT_FILTERS:
+            return rng.choice(["d", "people[0]", "{'k': 1, 'a': none}", "dict(b=2, a='x')", "d.a", "messages[1]", "{}"])
+        return rng.choice(["n", "f", "7", "-3", "1234567", "0.125", "1e10", "(n * f)", "(n // 2)", "(f ** 3)", "l[0]", "true"])
 
     def wrapped(self, depth):
         text = self.expr(depth)

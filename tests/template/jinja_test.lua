@@ -102,6 +102,7 @@ test.case("limits end hostile templates", function()
   fails("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", nil, "deep", "template_limit")
   fails("{{ " .. ("("):rep(9999) .. "1" .. (")"):rep(9999) .. " }}", nil, "150 levels", "template_syntax")
   fails(("{% if 1 %}"):rep(999) .. ("{% endif %}"):rep(999), nil, "150 levels", "template_syntax")
+  fails(("{% for i in [1] %}"):rep(99) .. ("{% endfor %}"):rep(99), nil, "nested too deeply", "template_limit")
   fails("{{ 1" .. ("|abs"):rep(150000) .. " }}", nil, "nested too deeply", "template_limit")
   fails("{{ '%999999999d' % 1 }}", nil, "too large", "template_limit")
   fails("{{ 'a'.center(999999999) }}{{ 'a'|center(999999999) }}", nil, "bytes", "template_limit")
@@ -145,6 +146,7 @@ test.case("errors name the line", function()
   fails("{{ 1 is divisibleby }}", {}, "misses the argument 'num'", "template")
   fails("{{ name }}", {}, "'name' is undefined", "template", { strict = true })
   fails("{{ strftime_now('%Y') }}", {}, "pass `now`", "template")
+  fails("\n{% for a in [1, 2] %}{% set loop = 5 %}{% endfor %}", {}, "line 2: a loop cannot assign", "template_syntax")
 end)
 
 test.case("values from Lua, JSON and records", function()
@@ -155,6 +157,39 @@ test.case("values from Lua, JSON and records", function()
   test.equal(render("{{ x|tojson }}", { x = json.record(text) }), text)
   test.equal(render("{{ z }} {{ a.y }} {{ a|items|list }}", json.record(text)), "1 None [('y', None), ('b', []), ('c', {})]")
   test.equal(render("{% if date is defined %}{{ date }}{% endif %}x", {}), "x")
+end)
+
+test.case("large templates: many names, terms, branches and values", function()
+  local function render(source, vars)
+    local text, message = assert(jinja.compile(source)):render(vars or {})
+    return text or error(message)
+  end
+  local sets, macros, list = {}, {}, {}
+  for i = 1, 400 do
+    sets[i] = ("{% set v" .. i .. " = " .. i .. " %}")
+    macros[i] = ("{% macro m" .. i .. "() %}{{ m" .. i % 7 + 1 .. " is defined }}{% endmacro %}")
+    list[i] = "x|default(" .. i .. ")"
+  end
+  test.equal(render(table.concat(sets) .. "{% if 1 %}{% set v3 = 'x' %}{% endif %}{{ v1 }}{{ v3 }}{{ v400 }}"), "1x400")
+  test.equal(render(table.concat(macros) .. "{{ m1() }}{{ m400() }}"), "TrueTrue")
+  test.equal(render("{{ [" .. table.concat(list, ",") .. "]|sum }}"), "80200")
+  test.equal(#render("{{ " .. table.concat(list, "~") .. " }}"), 9 + 180 + 903)
+  test.equal(render("{{ " .. ("'a' + x + "):rep(900) .. "'b' }}", { x = "q" }), ("aq"):rep(900) .. "b")
+  test.equal(render("{% if x %}" .. ("{% elif x %}a"):rep(2000) .. "{% else %}z{% endif %}", { x = false }), "z")
+  test.equal(render("{{ " .. ("x and "):rep(2000) .. "1 }}{{ " .. ("not 1 or "):rep(2000) .. "2 }}{{ " .. ("1 < "):rep(200) .. "1 }}", { x = 1 }), "12False")
+  test.equal(render(("{{ x }}"):rep(5000), { x = "q" }), ("q"):rep(5000))
+  test.equal(render("{% set a = 1 %}" .. ("{% if a %}"):rep(60) .. "{{ a }}" .. ("{% endif %}"):rep(60)), "1")
+end)
+
+test.case("names are looked for where they may have been set", function()
+  local function render(source, vars) return (assert(assert(jinja.compile(source)):render(vars or {}))) end
+  local body = "{% for i in [0, 1, 2] %}{% if i == 1 %}{% set x = 'in' %}{% endif %}{{ x }} {% endfor %}"
+  test.equal(render(body, { x = "field" }), "field in field ")
+  test.equal(render("{% set x = 'out' %}" .. body, { x = "field" }), "out in out ")
+  test.equal(render("{% if no %}{% set x = 1 %}{% endif %}{{ x }}|{{ y }}{% set y = false %}{{ y }}", { x = "field" }), "field|False")
+  test.equal(render("{% macro m(a=x) %}{{ a }}{% set x = 2 %}{{ x }}{% endmacro %}{{ m() }}{% set x = 1 %}{{ m() }}{{ m(x) }}"), "21212")
+  test.equal(render("{% for a in [1] %}{% macro m() %}{{ a }}{{ loop.index }}{% endmacro %}{{ m() }}{% endfor %}{{ a }}{{ m }}"), "11")
+  test.equal(render("{% for a in 'ab' %}{% set s %}x{% if a == 'a' %}{% continue %}{% endif %}y{% endset %}{{ s }}{% else %}!{% endfor %}"), "xy")
 end)
 
 test.case("chains of + are joined at once and fail as pair by pair", function()

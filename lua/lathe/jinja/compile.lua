@@ -7,9 +7,9 @@
 --   local t1 = get(S, F, "messages")                …
 --   local x2, n2 = items(t1)
 --   for i2 = 1, n2 do
---     local s = S.steps + 2 S.steps = s if s > S.max_steps then over(S) end
+--     S.steps = S.steps + 2 if S.steps > S.max_steps then over(S) end
 --     local v3 = x2[i2]
---     do local t4 = attr(S, v3, "role") put(S, t4) end
+--     do local t4 = attr(S, v3, "role") … S.out[n + 1] = t4 … end
 --   end
 --
 --   S  the state of one rendering: output, limits, the line being worked on      (made by lathe.jinja)
@@ -34,9 +34,9 @@ local M = {}
 local MOST_LOCALS = 120                        -- of a function, before values go to a table
 
 local HELPERS = { "NONE", "type", "truth", "equal", "items", "dict", "dict_set", "list", "tuple", "getattr", "getitem", "slice",
-  "run_filter", "add", "add3", "add4", "sum", "sub", "mul", "div", "floordiv", "mod", "pow", "neg", "pos", "lt", "gt", "le", "ge",
+  "run_filter", "add", "sum", "sub", "mul", "div", "floordiv", "mod", "pow", "neg", "pos", "lt", "gt", "le", "ge",
   "contains", "joined", "get", "get_soft", "item", "attr", "no_else", "call", "call_attr", "method0", "method1", "add_star",
-  "add_star2", "no_filter", "emit", "put", "over", "set_attr", "unpacked", "generation_start", "generation_end", "new_loop",
+  "add_star2", "no_filter", "emit", "put", "text", "over", "set_attr", "unpacked", "generation_start", "generation_end", "new_loop",
   "macro", "not_given", "with_caller" }
 
 local G = {}
@@ -111,7 +111,7 @@ function G:in_function(open, make, close)
   self:put(close or "end")
 end
 
-function G:steps(n) self:put("do local s = S.steps + %d S.steps = s if s > S.max_steps then over(S) end end", n) end
+function G:steps(n) self:put("S.steps = S.steps + %d if S.steps > S.max_steps then over(S) end", n) end
 
 -- Names ------------------------------------------------------------------------------------------------------------------
 
@@ -274,21 +274,50 @@ function G:strict_value(node)
   return v
 end
 
+local function is_text(node) return node.t == "Const" and type(node.value) == "string" end
+
 local BINARY = { ["-"] = "sub", ["*"] = "mul", ["/"] = "div", ["//"] = "floordiv", ["%"] = "mod", ["**"] = "pow" }
 
--- a + b + c …, as the parser nests it to the left.
-local function sum(self, node)
-  local terms = {}
-  local first = node
+-- The terms of a + b + c …, which the parser nests to the left; their values, and the code that tells
+-- whether all are texts and how long they are together (nil where one cannot be).
+function G:terms(node)
+  local nodes, first = {}, node
   while first.t == "Binary" and first.op == "+" do
-    table.insert(terms, 1, first.b)
+    nodes[#nodes + 1] = first.b
     first = first.a
   end
-  table.insert(terms, 1, first)
-  local v = self:values(terms)
+  nodes[#nodes + 1] = first
+  for i = 1, #nodes // 2 do nodes[i], nodes[#nodes + 1 - i] = nodes[#nodes + 1 - i], nodes[i] end
+  local values, tests, known, lengths = self:values(nodes), {}, 0, {}
+  for i, one in ipairs(nodes) do
+    if is_text(one) then
+      known = known + #one.value
+    elseif one.t == "Const" then
+      return values, nil
+    else
+      tests[#tests + 1] = ('type(%s) == "string"'):format(values[i])
+      lengths[#lengths + 1] = " + #" .. values[i]
+    end
+  end
+  return values, tests[1] and table.concat(tests, " and ") or "true", known .. table.concat(lengths)
+end
+
+local MOST_TERMS = 24                          -- of a sum that is written out
+
+local function plain_sum(values)
+  if #values <= 2 then return ("add(S, %s)"):format(table.concat(values, ", ")) end
+  return ("sum(S, {%s}, %d)"):format(table.concat(values, ", "), #values)
+end
+
+local function sum(self, node)
+  local values, are_texts, length = self:terms(node)
   self:set_line(node.line)
-  if #v <= 4 then return self:place(("add%s(S, %s)"):format(#v > 2 and #v or "", table.concat(v, ", "))) end
-  return self:place(("sum(S, {%s}, %d)"):format(table.concat(v, ", "), #v))
+  if not are_texts or #values == 2 or #values > MOST_TERMS then return self:place(plain_sum(values)) end
+  local t = self:place()
+  self:put("if %s then local b = %s if b >= 256 or b > S.max_output then S:need_room(b) end %s = %s", are_texts, length, t,
+    table.concat(values, " .. "))
+  self:put("else %s = %s end", t, plain_sum(values))
+  return t
 end
 
 function E.Binary(self, node)
@@ -317,16 +346,14 @@ E.And, E.Or = short_cut "if truth(%s) then", short_cut "if not truth(%s) then"
 
 local COMPARE = { ["<"] = "lt", [">"] = "gt", ["<="] = "le", [">="] = "ge", ["in"] = "contains" }
 
-local function comparison(op, a, b, is_text)
+local function comparison(op, a, b, with_text)
   if op == "==" or op == "!=" then
-    local same = is_text and ('(%s == %s or type(%s) ~= "string" and equal(%s, %s))'):format(a, b, a, a, b) or ("equal(%s, %s)"):format(a, b)
+    local same = with_text and ('(%s == %s or type(%s) ~= "string" and equal(%s, %s))'):format(a, b, a, a, b) or ("equal(%s, %s)"):format(a, b)
     return op == "==" and same or "not " .. same
   end
   if op == "not in" then return ("not contains(%s, %s)"):format(a, b) end
   return ("%s(%s, %s)"):format(COMPARE[op], a, b)
 end
-
-local function is_text(node) return node.t == "Const" and type(node.value) == "string" end
 
 function E.Compare(self, node)
   local a = self:value(node.a)
@@ -542,19 +569,75 @@ function G:scoped(nodes, more, begin)
   self.soft = soft
 end
 
-function C.Output(self, node)
-  for _, item in ipairs(node.items) do
-    if item.t == "Const" and type(item.value) == "string" then
-      if item.value ~= "" then self:put("emit(S, %s)", quoted(item.value)) end
-    else
-      self:inside("do", function()
-        self:set_line(item.line)
-        local v = self:value(item)
-        self:set_line(item.line)
-        self:put("put(S, %s)", v)
-      end)
-    end
+-- Writes pieces of text, whose codes are given, at once.
+function G:write(pieces, length)
+  if #pieces == 0 then return end
+  self:put("local o, n, b = S.out, S.n, S.bytes + %s", length)
+  for i, piece in ipairs(pieces) do self:put("o[n + %d] = %s", i, piece) end
+  self:put("S.n, S.bytes = n + %d, b if b > S.max_output then S:too_much_output() end", #pieces)
+end
+
+-- Pieces of output that were not written yet.
+local function new_pieces() return { known = 0, lengths = {} } end
+
+local function add_piece(pieces, code, text)
+  pieces[#pieces + 1] = code
+  if text then pieces.known = pieces.known + #text else pieces.lengths[#pieces.lengths + 1] = " + #" .. code end
+end
+
+local function flush(self, pieces)
+  if #pieces > 0 then
+    self:inside("do", function() self:write(pieces, pieces.known .. table.concat(pieces.lengths)) end)
   end
+  return new_pieces()
+end
+
+-- {{ a + b + c }}: of texts, each is written by itself.
+local function write_sum(self, item, pieces)
+  self:set_line(item.line)
+  local values, are_texts, length = self:terms(item)
+  self:set_line(item.line)
+  pieces = flush(self, pieces)
+  if not are_texts or #values > MOST_TERMS then
+    self:put("put(S, %s)", plain_sum(values))
+  else
+    self:inside(("if %s then"):format(are_texts), function() self:write(values, length) end, "else")
+    self:put("put(S, %s) end", plain_sum(values))
+  end
+  return pieces
+end
+
+-- The value of an item as a text: a piece.
+local function item_text(self, item, pieces)
+  self:set_line(item.line)
+  local v = self:value(item)
+  self:set_line(item.line)
+  if not v:find "^t%d+$" then v = self:place(v) end
+  self:put('if type(%s) ~= "string" then %s = text(S, %s) end', v, v, v)
+  add_piece(pieces, v)
+end
+
+local MOST_PIECES = 40
+
+function C.Output(self, node)
+  self:inside("do", function()
+    local pieces = new_pieces()
+    for _, item in ipairs(node.items) do
+      if is_text(item) then
+        if item.value ~= "" then add_piece(pieces, quoted(item.value), item.value) end
+      elseif item.t == "Binary" and item.op == "+" then
+        pieces = write_sum(self, item, pieces)
+      elseif item.t == "Concat" then
+        for _, part in ipairs(item.parts) do
+          if is_text(part) then add_piece(pieces, quoted(part.value), part.value) else item_text(self, part, pieces) end
+        end
+      else
+        item_text(self, item, pieces)
+      end
+      if #pieces >= MOST_PIECES then pieces = flush(self, pieces) end
+    end
+    flush(self, pieces)
+  end)
 end
 
 C.If = function(self, node)
@@ -727,9 +810,8 @@ local function loop(self, node, id, code)
   self.active = self.active + 2
   if node.test then select_items(self, node, id) end
   local names = names_set(node.body, target_names(node.target, {}))
-  local sets_loop = names.loop
-  names.loop = nil
-  local wants_loop = sets_loop or needs_loop(node.body)
+  if names.loop then syntax_error(node.line, "a loop cannot assign to its own name 'loop'") end
+  local wants_loop = needs_loop(node.body)
   if wants_loop then
     self:put("local l%d = new_loop(x%d, n%d, %s)", id, id, id, node.recursive and ("d%d, w%d"):format(id, id) or "0")
     self.active = self.active + 1
@@ -748,7 +830,7 @@ local function loop(self, node, id, code)
     local soft = self.soft
     self.soft = false
     local scope = self:open_scope(names)
-    scope.names.loop = { code = "l" .. id, definite = true, loop = not sets_loop and tostring(id) or nil }
+    scope.names.loop = { code = "l" .. id, definite = true, loop = tostring(id) }
     self:assign(node.target, ("x%d[i%d]"):format(id, id))
     if continues then
       self:inside("do", function() self:block(node.body) end)

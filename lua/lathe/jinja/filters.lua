@@ -134,7 +134,10 @@ filter("title", {}, function(S, v)
 end)
 local trim = text_filter(ustring.strip)
 filter("trim", { "chars" }, function(S, v, chars)
-  if missing(chars) then return trim(S, v) end
+  if missing(chars) then
+    if type(v) == "string" then return ustring.strip(v) end
+    return trim(S, v)
+  end
   local set = ustring.set(methods.text_arg(chars))
   return text_filter(function(s) return ustring.strip(s, set) end)(S, v)
 end)
@@ -361,6 +364,7 @@ filter("round", { "precision", "method" }, function(_, v, precision, method)
     if math.type(n) == "integer" and precision >= 0 then return n end
     if precision >= 0 and precision <= 60 then
       local rounded = tonumber((string.format("%." .. precision .. "f", n):gsub(",", ".")))
+      if rounded == 0 and n < 0 then return -0.0 end
       return rounded + 0.0
     end
     local scale = 10.0 ^ precision
@@ -369,6 +373,7 @@ filter("round", { "precision", "method" }, function(_, v, precision, method)
     local rest = x - whole
     if rest > 0.5 or (rest == 0.5 and whole % 2 == 1) then whole = whole + 1 end
     local result = whole / scale
+    if result == 0 and n < 0 and math.type(n) == "float" then return -0.0 end
     return math.type(n) == "integer" and math.tointeger(result) or result
   elseif method == "ceil" or method == "floor" then
     local scale = 10 ^ precision

@@ -93,9 +93,9 @@ str.casefold = simple(function(s) return (ustring.lower(s):gsub("ß", "ss"):gsub
 str.title = simple(ustring.title)
 str.capitalize = simple(ustring.capitalize)
 str.swapcase = simple(function(s)
-  local cs = ustring.chars(s)
-  for i, c in ipairs(cs) do cs[i] = ustring.is_upper(c) and ustring.lower(c) or ustring.upper(c) end
-  return table.concat(cs)
+  local cs, out = ustring.chars(s), {}
+  for i, c in ipairs(cs) do out[i] = ustring.is_upper(c) and ustring.lower_at(cs, i) or ustring.upper(c) end
+  return table.concat(out)
 end)
 
 -- Split at runs of white space, from the left (at most `max` cuts) or from the right.
@@ -637,6 +637,9 @@ function M.call_method(S, self, name, def, args, kwargs)
     result = def.fn(S, self, bound[1], bound[2], bound[3])
   end
   if is_markup and type(result) == "string" and STAYS_MARKUP[name] then return V.markup(result) end
+  if is_markup and type(result) == "table" and V.SEQUENCE[result.k] then
+    for i = 1, result.n do result[i] = V.markup(result[i]) end
+  end
   return result
 end
 

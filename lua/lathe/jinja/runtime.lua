@@ -65,27 +65,7 @@ function R.add(S, a, b)
 end
 local add = R.add
 
--- a + b + c …: strings are joined once, not pair by pair.
-
-function R.add3(S, a, b, c)
-  if type(a) == "string" and type(b) == "string" and type(c) == "string" then
-    local bytes = #a + #b + #c
-    if bytes >= 256 or bytes > S.max_output then S:need_room(bytes) end
-    return a .. b .. c
-  end
-  return add(S, add(S, a, b), c)
-end
-
-function R.add4(S, a, b, c, d)
-  if type(a) == "string" and type(b) == "string" and type(c) == "string" and type(d) == "string" then
-    local bytes = #a + #b + #c + #d
-    if bytes >= 256 or bytes > S.max_output then S:need_room(bytes) end
-    return a .. b .. c .. d
-  end
-  return add(S, add(S, add(S, a, b), c), d)
-end
-
---- The sum of the n values in a list.
+--- a + b + c …, the n values in a list: texts are joined once, not pair by pair.
 function R.sum(S, list, n)
   local total, parts, count, bytes = list[1], nil, 0, 0
   for i = 2, n do
@@ -348,7 +328,10 @@ function R.put(S, v)
   emit(S, v)
 end
 
---- Counts n statements.
+--- A value as it is written.
+function R.text(S, v) return V.str(v, S.strict) end
+
+--- Too many steps were taken.
 function R.over(S) S:tick(0) end
 
 --- `{% set ns.attr = v %}`

@@ -133,11 +133,31 @@ function M.rstrip(s, set)
   return e == #s and s or s:sub(1, e)
 end
 
+local byte = string.byte
+local PLAIN = {}                              -- ASCII bytes that are no white space
+for b = 0, 127 do PLAIN[b] = not SPACE_BYTE[b] end
+
 --- Removes leading and trailing code points that are in `set`.
 -- @param s string
 -- @param set table: code point -> true; white space when nil
 -- @return string
 function M.strip(s, set)
+  if not set then                             -- one copy where ASCII stands at both ends
+    local i, e = 1, #s
+    local first, last = byte(s, 1), byte(s, e)
+    while SPACE_BYTE[first] do
+      i = i + 1
+      first = byte(s, i)
+    end
+    while e > i and SPACE_BYTE[last] do
+      e = e - 1
+      last = byte(s, e)
+    end
+    if PLAIN[first] and PLAIN[last] then
+      if i + #s - e > 16 then spend((i + #s - e) >> 4) end
+      return i == 1 and e == #s and s or s:sub(i, e)
+    end
+  end
   return M.lstrip(M.rstrip(s, set), set)
 end
 
@@ -246,6 +266,12 @@ local function lower_at(cs, i)
   if c ~= "Σ" then return LOW[c] or c end
   return is_cased(cs[i - 1]) and not is_cased(cs[i + 1]) and "ς" or "σ"
 end
+
+--- The lower case of one character of a word.
+-- @param cs table: the characters, one code point each
+-- @param i integer: which
+-- @return string
+M.lower_at = lower_at
 
 --- Lower case, with the final form of the Greek sigma.
 -- @param s string

@@ -512,38 +512,55 @@ function V.set_json(kind_of, walk)
   json_kind, json_pairs = kind_of, walk
 end
 
+local DICT_PART = { n = true, keys = true, vals = true, at = true }
+
+-- An object that is copied when it is first looked at as a whole; a member of it may be read from its
+-- `source` before (lathe.jinja.runtime does), since nothing changes the source while a template renders.
+local LAZY = {}
+
+local function fill(d, source, depth)
+  d.n, d.keys, d.vals, d.at = 0, {}, {}, {}
+  if json_kind(source) == "object" then
+    for key, value in json_pairs(source) do V.dict_set(d, key, V.from_lua(value, depth + 1)) end
+    return
+  end
+  for _, key in ipairs(sorted_keys(source)) do
+    local value = source[key]
+    if type(value) ~= "string" then value = V.from_lua(value, depth + 1) end
+    V.dict_set(d, key, value)
+  end
+end
+
+function LAZY.__index(d, name)
+  if not DICT_PART[name] then return nil end
+  local source, depth = rawget(d, "source"), rawget(d, "depth")
+  setmetatable(d, nil)
+  d.source, d.depth = nil, nil
+  fill(d, source, depth)
+  return d[name]
+end
+
 --- Copies a Lua value into the template's world. Tables with fields 1…n become lists, others ({} too) dicts
 -- with sorted keys; values of the JSON library keep the order of their keys. Functions and foreign
--- userdata are refused.
+-- userdata are refused. Objects are copied when they are used.
 -- @param x any
 -- @return value
 function V.from_lua(x, depth)
-  depth = depth or 0
-  if depth > MAX_DEPTH then fail("values nested too deeply", "limit") end
   local t = type(x)
   if t == "string" or t == "number" or t == "boolean" then return x end
   if x == nil then return NONE end
-  local special = json_kind(x)
+  depth = depth or 0
+  if depth > MAX_DEPTH then fail("values nested too deeply", "limit") end
+  local special
+  if t ~= "table" or getmetatable(x) then special = json_kind(x) end
   if special == "null" then return NONE end
   if special == "array" or (not special and t == "table" and is_array(x)) then
     local out, n = {}, #x
     for i = 1, n do out[i] = V.from_lua(x[i], depth + 1) end
     return V.list(out, n)
   end
-  local d = V.dict()
-  if special == "object" then
-    for key, value in json_pairs(x) do V.dict_set(d, key, V.from_lua(value, depth + 1)) end
-    return d
-  end
-  if t == "table" then
-    for _, key in ipairs(sorted_keys(x)) do
-      local value = x[key]
-      if type(value) ~= "string" then value = V.from_lua(value, depth + 1) end
-      V.dict_set(d, key, value)
-    end
-    return d
-  end
-  fail("a template cannot be given a " .. t)
+  if t ~= "table" and special ~= "object" then fail("a template cannot be given a " .. t) end
+  return setmetatable({ k = "dict", source = x, depth = depth }, LAZY)
 end
 
 return V
