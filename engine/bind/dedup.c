@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define DEDUP_NAME "lathe.dedup"
+#define FIELDS_MAX 64
 
 static struct dedup *check_dedup(lua_State *L) {
   struct dedup **d = luaL_checkudata(L, 1, DEDUP_NAME);
@@ -25,7 +26,7 @@ static int dedup_gc(lua_State *L) {
 }
 
 /*** Begins looking for duplicates among records that are added one after the other.
--- d:add(text) adds one (nil: no text); d:add_lines(path, field) one for every line of a JSONL file and
+-- d:add(text) adds one (nil: no text); d:add_lines(path, field or list of them) one for every line of a JSONL file and
 -- returns how many; d:finish() ends and returns { records, kept, exact, near, clusters, absent, shingles,
 -- candidates, checked, spilled }; then d:verdict(i) (from 1) gives "keep", or "exact" or "near", the
 -- number of the record that is kept, the similarity to it and the cluster's name (nil: alone); d:id(i) is
@@ -72,12 +73,32 @@ static int dedup_add_(lua_State *L) {
   return 1;
 }
 
+/* A list of names as a NULL-terminated array; NULL for nil. The table keeps the strings. */
+static const char *const *check_fields(lua_State *L, int arg, const char *out[FIELDS_MAX + 1]) {
+  if (lua_isnoneornil(L, arg)) return NULL;
+  luaL_checktype(L, arg, LUA_TTABLE);
+  lua_Unsigned n = lua_rawlen(L, arg);
+  luaL_argcheck(L, n > 0 && n <= FIELDS_MAX, arg, "1 to 64 names expected");
+  for (lua_Unsigned i = 0; i < n; i++) {
+    if (lua_rawgeti(L, arg, (lua_Integer)i + 1) != LUA_TSTRING)
+      luaL_argerror(L, arg, "names of fields expected");
+    out[i] = lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
+  out[n] = NULL;
+  return out;
+}
+
 static int dedup_add_lines_(lua_State *L) {
   struct dedup *d = check_dedup(L);
-  const char *path = luaL_checkstring(L, 2), *field = luaL_optstring(L, 3, "text");
+  const char *path = luaL_checkstring(L, 2), *names[FIELDS_MAX + 1] = {"text", NULL};
   struct err err;
   uint64_t n;
-  if (dedup_add_lines(d, path, field, &n, &err)) return bind_fail(L, &err);
+  if (lua_istable(L, 3))
+    check_fields(L, 3, names);
+  else
+    names[0] = luaL_optstring(L, 3, "text");
+  if (dedup_add_lines(d, path, names, &n, &err)) return bind_fail(L, &err);
   lua_pushinteger(L, (lua_Integer)n);
   return 1;
 }
@@ -182,7 +203,6 @@ static int l_minhash(lua_State *L) {
 /* ---- runs of words in common ---- */
 
 #define OVERLAP_NAME "lathe.overlap"
-#define FIELDS_MAX   64
 
 static struct overlap *check_overlap(lua_State *L) {
   struct overlap **o = luaL_checkudata(L, 1, OVERLAP_NAME);
@@ -195,22 +215,6 @@ static int overlap_gc(lua_State *L) {
   overlap_free(*o);
   *o = NULL;
   return 0;
-}
-
-/* A list of names as a NULL-terminated array; NULL for nil. The table keeps the strings. */
-static const char *const *check_fields(lua_State *L, int arg, const char *out[FIELDS_MAX + 1]) {
-  if (lua_isnoneornil(L, arg)) return NULL;
-  luaL_checktype(L, arg, LUA_TTABLE);
-  lua_Unsigned n = lua_rawlen(L, arg);
-  luaL_argcheck(L, n > 0 && n <= FIELDS_MAX, arg, "1 to 64 names expected");
-  for (lua_Unsigned i = 0; i < n; i++) {
-    if (lua_rawgeti(L, arg, (lua_Integer)i + 1) != LUA_TSTRING)
-      luaL_argerror(L, arg, "names of fields expected");
-    out[i] = lua_tostring(L, -1);
-    lua_pop(L, 1);
-  }
-  out[n] = NULL;
-  return out;
 }
 
 /*** Begins an index of runs of words, to find records that share some with given rows.

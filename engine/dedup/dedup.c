@@ -55,7 +55,7 @@ struct work { /* what a task makes of it */
   uint64_t exact[2], scope, order;
   struct shingles set;
   uint32_t *least;
-  struct buf place, scratch;
+  struct buf place, scratch, joined;
   struct json *tape;
   bool absent;
   int rc;
@@ -83,7 +83,8 @@ struct dedup {
   struct work work[BATCH_RECORDS];
   uint32_t *least; /* of all work */
   size_t batch;
-  const char *path, *field; /* of the lines in the batch */
+  const char *path; /* of the lines in the batch */
+  const char *const *fields;
   struct record *records;
   uint64_t n, cap;
   bool finished, ready;
@@ -166,6 +167,7 @@ static void clear_work(struct work *w) {
   shingles_clear(&w->set);
   buf_clear(&w->place);
   buf_clear(&w->scratch);
+  buf_clear(&w->joined);
   json_free(w->tape);
   w->tape = NULL;
 }
@@ -251,23 +253,44 @@ static void place_of(struct work *w, const struct json *j) {
   put_number(&w->place, w->order);
 }
 
+static int join_string(void *arg, const char *s, size_t n, struct err *err) {
+  struct work *w = arg;
+  (void)err;
+  buf_add(&w->joined, s, n);
+  buf_addc(&w->joined, '\n');
+  return 0;
+}
+
+/* The text of several fields. */
+static const char *joined_text(const struct dedup *d, struct work *w, size_t *n) {
+  buf_reset(&w->joined);
+  w->rc = member_strings(w->tape, d->fields, join_string, w, &w->scratch, &w->err);
+  if (!w->rc) w->rc = buf_check(&w->joined, "a record's text", &w->err);
+  *n = w->joined.len;
+  return *n ? w->joined.data : NULL;
+}
+
+static const char *field_text(const struct dedup *d, struct work *w, size_t *n) {
+  json_id v = member_at(w->tape, JSON_ROOT, d->fields[0]);
+  enum json_kind kind = json_kind(w->tape, v);
+  if (kind == JSON_NULL) return NULL;
+  if (kind != JSON_STRING) return json_raw(w->tape, v, n);
+  const char *s = json_string(w->tape, v, &w->scratch, n);
+  if (!s) w->rc = err_nomem(&w->err, *n, "a record's text");
+  return s;
+}
+
 static void line_work(const struct dedup *d, struct work *w, const struct item *item) {
   size_t n = 0;
   w->order = hash_xxh3(d->text.data + item->at, item->n, 2);
   w->rc = json_parse_again(&w->tape, d->text.data + item->at, item->n, NULL, &w->err);
-  const struct json *j = w->tape;
-  if (!w->rc && json_kind(j, JSON_ROOT) != JSON_OBJECT)
+  if (!w->rc && json_kind(w->tape, JSON_ROOT) != JSON_OBJECT)
     w->rc = err_set(&w->err, ERR_FORMAT, "a JSON object expected");
   if (!w->rc) {
-    place_of(w, j);
-    json_id v = member_at(j, JSON_ROOT, d->field);
-    enum json_kind kind = json_kind(j, v);
-    const char *s = kind == JSON_STRING ? json_string(j, v, &w->scratch, &n)
-                    : kind == JSON_NULL ? NULL
-                                        : json_raw(j, v, &n);
-    w->absent = kind == JSON_NULL;
-    w->scope = d->o.scope ? scope_of(j, d->o.scope) : 0;
-    if (!s && !w->absent) w->rc = err_nomem(&w->err, n, "a record's text");
+    place_of(w, w->tape);
+    const char *s = d->fields[1] ? joined_text(d, w, &n) : field_text(d, w, &n);
+    w->absent = !s;
+    w->scope = d->o.scope ? scope_of(w->tape, d->o.scope) : 0;
     if (!w->rc && s) text_work(d, w, s, n);
   }
   if (w->rc) err_prefix(&w->err, "%s:%llu", d->path, (unsigned long long)item->line);
@@ -369,6 +392,7 @@ static int run_batch(struct dedup *d, struct err *err) {
   for (size_t i = 0; i < n; i++) { /* memory is used again, unless a huge text needed much */
     if (d->work[i].set.cap * sizeof(uint32_t) > biggest) shingles_clear(&d->work[i].set);
     if (d->work[i].scratch.cap > biggest) buf_clear(&d->work[i].scratch);
+    if (d->work[i].joined.cap > biggest) buf_clear(&d->work[i].joined);
   }
   d->batch = 0;
   buf_reset(&d->text);
@@ -389,7 +413,7 @@ int dedup_add(struct dedup *d, const char *text, size_t n, struct err *err) {
   return add(d, (struct item){.n = text ? n : 0, .absent = !text}, text, err);
 }
 
-int dedup_add_lines(struct dedup *d, const char *path, const char *field, uint64_t *records,
+int dedup_add_lines(struct dedup *d, const char *path, const char *const *fields, uint64_t *records,
                     struct err *err) {
   struct lines *r = NULL;
   struct line line;
@@ -397,7 +421,7 @@ int dedup_add_lines(struct dedup *d, const char *path, const char *field, uint64
   int rc = run_batch(d, err), got = 0; /* texts added before have no path to be named by */
   if (!rc) rc = lines_open(&r, path, 0, err);
   d->path = path;
-  d->field = field;
+  d->fields = fields;
   while (!rc && (got = lines_next(r, &line, err)) == 1) {
     if (line.too_long)
       rc = err_set(err, ERR_LIMIT, "%s:%llu: the line has %zu bytes, more than %zu", path,
@@ -410,7 +434,8 @@ int dedup_add_lines(struct dedup *d, const char *path, const char *field, uint64
   lines_close(r);
   if (!rc) rc = run_batch(d, err);
   if (rc) d->batch = 0; /* its lines have no field to be read from any more */
-  d->path = d->field = NULL;
+  d->path = NULL;
+  d->fields = NULL;
   if (records) *records = dedup_count(d) - before;
   return rc;
 }

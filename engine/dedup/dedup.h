@@ -57,9 +57,10 @@ void dedup_banding(const struct dedup *d, unsigned *bands, unsigned *rows);
  * never a near duplicate; absent ones are not exact duplicates either. Its place is its number. */
 int dedup_add(struct dedup *d, const char *text, size_t n, struct err *err);
 /* Every line of a JSONL file is one record, its text the named member ("text", "metadata.title"): a
- * string, or any other value as written. A line without it counts as an absent text. *records (may be
- * NULL) gets how many. ERR_FORMAT names file and line of what is not a JSON object. */
-int dedup_add_lines(struct dedup *d, const char *path, const char *field, uint64_t *records,
+ * string, or any other value as written; of several names (a NULL-terminated list) the strings in them,
+ * joined. A line without it counts as an absent text. *records (may be NULL) gets how many. ERR_FORMAT
+ * names file and line of what is not a JSON object. */
+int dedup_add_lines(struct dedup *d, const char *path, const char *const *fields, uint64_t *records,
                     struct err *err);
 
 struct dedup_facts {

@@ -231,6 +231,8 @@ static void merges_many_runs(void) {
 
 /* ---- the whole ---- */
 
+static const char *const TEXT[] = {"text", NULL};
+
 static void sentence(struct rng *r, struct buf *b, size_t words) {
   for (size_t i = 0; i < words; i++)
     buf_addf(b, "w%c%c%c ", (int)('a' + rng_below(r, 26)), (int)('a' + rng_below(r, 26)),
@@ -443,7 +445,7 @@ static void lines_of_json(void) {
   CHECK_INT(file_write(path, text, strlen(text), 0, &err), 0);
   dedup_defaults(&o);
   REQUIRE(dedup_new(&d, &o, &err) == 0);
-  CHECK_INT(dedup_add_lines(d, path, "text", &n, &err), 0);
+  CHECK_INT(dedup_add_lines(d, path, TEXT, &n, &err), 0);
   CHECK_INT(n, 6);
   CHECK_INT(dedup_finish(d, &f, &err), 0);
   CHECK_INT(f.exact, 2);
@@ -452,9 +454,9 @@ static void lines_of_json(void) {
   dedup_free(d);
   CHECK_INT(file_write(path, "{\"text\":\"a\"}\n[1]\n", 17, 0, &err), 0);
   REQUIRE(dedup_new(&d, &o, &err) == 0);
-  CHECK_INT(dedup_add_lines(d, path, "text", &n, &err), ERR_FORMAT);
+  CHECK_INT(dedup_add_lines(d, path, TEXT, &n, &err), ERR_FORMAT);
   CHECK(strstr(err.message, "part.jsonl:2") != NULL);
-  CHECK_INT(dedup_add_lines(d, "/no/such", "text", &n, &err), ERR_NOTFOUND);
+  CHECK_INT(dedup_add_lines(d, "/no/such", TEXT, &n, &err), ERR_NOTFOUND);
   dedup_free(d);
 }
 
@@ -474,7 +476,7 @@ static void stay_of(const char *const *lines, size_t n, size_t step, size_t memo
   dedup_defaults(&o);
   o.memory = memory, o.scratch = test_dir(), o.near = 0.6;
   REQUIRE(dedup_new(&d, &o, &err) == 0);
-  CHECK_INT(dedup_add_lines(d, path, "text", NULL, &err), 0);
+  CHECK_INT(dedup_add_lines(d, path, TEXT, NULL, &err), 0);
   CHECK_INT(dedup_finish(d, &f, &err), 0);
   struct dedup_verdict *v = mem_array(n, sizeof *v);
   for (size_t i = 0, at = 0; i < n; i++, at = (at + step) % n) v[at] = dedup_verdict(d, i);
@@ -547,7 +549,7 @@ static void scopes_are_apart(void) {
   dedup_defaults(&o);
   o.scope = "m.d";
   REQUIRE(dedup_new(&d, &o, &err) == 0);
-  CHECK_INT(dedup_add_lines(d, path, "text", NULL, &err), 0);
+  CHECK_INT(dedup_add_lines(d, path, TEXT, NULL, &err), 0);
   CHECK_INT(dedup_finish(d, &f, &err), 0);
   CHECK_INT(f.exact, 1);
   CHECK_INT(f.near, 1);

@@ -87,6 +87,16 @@ test.case("verify = false takes the word of the bands", function()
   test.equal({ #out, rejected[1].reason, rejected[1].detail }, { 1, "duplicate_near", { of = "a" } })
 end)
 
+test.case("several fields are compared together, strings inside them too", function()
+  local list = {
+    { id = "a", instruction = "Do it", output = "x y", messages = { { content = "deep" } } },
+    { id = "b", instruction = "Do it", output = "x z", messages = { { content = "deep" } } },
+    { id = "c", instruction = "Do it", output = "x y", messages = { { content = "deeper" } } },
+    { id = "d", instruction = "Do it" } }
+  test.equal(ids((stage.run("dedup", { near = false, field = { "instruction", "output" } }, list))), "a b d")
+  test.equal(ids((stage.run("dedup", { near = false, field = { "instruction", "messages" } }, list))), "a c d")
+end)
+
 test.case("records without the field are told of", function()
   local out, _, ctx = stage.run("dedup", {}, { { id = "a", output = "x" }, { id = "b", output = "x" } })
   test.equal(#out, 2)

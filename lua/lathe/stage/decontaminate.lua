@@ -11,6 +11,7 @@ local config = require "lathe.config"
 local dedup = require "engine.dedup"
 local file = require "engine.file"
 local json = require "engine.json"
+local progress = require "lathe.progress"
 local read = require "lathe.stage.read"
 
 local M = {
@@ -62,6 +63,14 @@ function M.hashes(options, where)
     out[i] = item.path .. "=" .. digest
   end
   return { evaluation = table.concat(out, "\n") }
+end
+
+--- What the plan says: how much evaluation data there is, and what it takes.
+function M.plan(options, info)
+  local items, bytes = list(options, info and info.root), 0
+  for _, item in ipairs(items) do bytes = bytes + (item.bytes or 0) end
+  return { ("%d evaluation files, %s; each worker holds their %d-grams, about %s"):format(#items, progress.bytes(bytes),
+    options.ngram, progress.bytes(bytes * 4)) }
 end
 
 -- What read is given to read evaluation files with: a row that it rejects is an error, for a test that is

@@ -22,10 +22,10 @@ local M = {
     bands = { type = "integer", min = 1, max = 254, help = "of LSH (14 from near = 0.8 on; chosen for near below)" },
     rows = { type = "integer", min = 1, max = 1024, help = "of each band (8 from near = 0.8 on)" },
     verify = { type = "boolean", default = true,
-      help = "compare what the bands propose with near; false takes their word (14 × 8: half are found at 0.72)" },
+      help = "compare what the bands propose with near; false takes their word (14 × 8 have their knee near 0.72)" },
     mode = { type = "string", default = "drop", choices = { "drop", "mark" },
       help = "mark: duplicates stay, with metadata.duplicate = { kind, of, similarity }" },
-    field = { type = "string", default = "text", help = "the field that is compared" },
+    field = { type = "string|table", default = "text", help = "the field that is compared, or a list of them: their strings, joined" },
     scope = { type = "string",
       help = "a field such as metadata.document: only records with the same value are compared" },
     normalise = { type = "boolean", default = false,
@@ -127,8 +127,9 @@ function M.all(input, ctx, emit)
   ctx.log("info", ("%d exact and %d near duplicates in %d clusters of %d records"):format(facts.exact, facts.near,
     facts.clusters, facts.records), facts)
   if facts.absent > 0 then
+    local field = ctx.options.field
     ctx.log("warn", ("%d records have no '%s': they are no duplicates of anything"):format(facts.absent,
-      ctx.options.field), { records = facts.absent })
+      type(field) == "table" and table.concat(field, "', '") or field), { records = facts.absent })
   end
   local fine
   fine, message, code = pass_on(opened, input, ctx, emit)

@@ -59,7 +59,7 @@ local SAY = { document = "shared documents", cluster = "shared clusters", exact 
   ngram = "shared %d-grams" }
 local LISTED = 1000 -- merged records in the report
 
-local function fail(message) return nil, "partition: " .. message, "misuse" end
+local function fail(message) return nil, message, "misuse" end
 
 -- The three shares; they sum to 1.
 local function fractions(options)
@@ -127,6 +127,16 @@ function M.check(options)
     if not SAY[kind] then return fail("fail_on: " .. config.unknown("kind", tostring(kind), KINDS)) end
   end
   return true
+end
+
+--- What the plan says of memory.
+function M.plan(options)
+  local lines = { "16 bytes a record and a group, beyond the ceiling on disk" }
+  if options.leakage ~= "none" then
+    lines[2] = ("a leakage report: 10 bytes a record in memory; near duplicates and %d-grams are sorted on disk beyond the ceiling"):format(
+      options.ngram)
+  end
+  return lines
 end
 
 local SHORT = { document = "metadata.document", cluster = "metadata.cluster", id = "id" }
@@ -261,7 +271,7 @@ local function tell(report, ctx)
   end
   if #all == 0 then ctx.log("info", "leakage: none") end
   if #bad == 0 or ctx.options.leakage ~= "fail" then return true end
-  return nil, "partition: the sides have something in common: " .. table.concat(bad, "; "), "failed"
+  return nil, "the sides have something in common: " .. table.concat(bad, "; "), "failed"
 end
 
 -- ---- passing on ----

@@ -40,9 +40,15 @@ local M = {
 function M.uses(options) return named_tokenizer.uses(options.tokenizer) end
 function M.hashes(options) return named_tokenizer.hashes(options.tokenizer) end
 
+--- What the plan says: sizes, and what is in memory.
+function M.plan(options)
+  return { ("windows of %d tokens, one every %d%s; one text at a time in memory"):format(options.size,
+    options.stride or options.size, options.pack and ", over the borders of documents" or "") }
+end
+
 function M.check(options)
   if options.stride and options.stride > options.size then
-    return nil, ("windows: a stride (%d) larger than the size (%d) would leave tokens out"):format(options.stride,
+    return nil, ("a stride (%d) larger than the size (%d) would leave tokens out"):format(options.stride,
       options.size), "misuse"
   end
   return true
@@ -180,7 +186,7 @@ local function new_job(ctx, emit)
   pad = eos
   if o.pad then
     pad = tok:id(o.pad)
-    if not pad then return nil, ("windows: pad: the tokenizer has no token '%s'"):format(o.pad), "misuse" end
+    if not pad then return nil, ("pad: the tokenizer has no token '%s'"):format(o.pad), "misuse" end
   elseif o.last == "pad" and not pad then
     pad, message, code = windows.eos(tok)
     if not pad then return nil, message, code end
