@@ -175,7 +175,7 @@ test.case("misuse of the command line", function()
     local status, err = run("run r.lua --log-file no/such/folder/log.jsonl")
     test.equal(status, 1)
     test.contains(err, "no/such/folder/log.jsonl")
-    refuses("help calmm", "lathe help lists what there is")
+    refuses("help zzqqxw", "lathe help lists what there is")
   end)
 end)
 
