@@ -96,8 +96,7 @@ static int x_facts(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)d->bytes);
   lua_setfield(L, -2, "bytes");
   const char *const names[] = {"sha256", "type", "title", "author", "encoding", "language"};
-  const char *const values[] = {d->sha256, d->type,     d->title,
-                                d->author, d->encoding, d->language};
+  const char *const values[] = {d->sha256, d->type, d->title, d->author, d->encoding, d->language};
   for (int i = 0; i < 6; i++)
     if (values[i] && *values[i]) lua_pushstring(L, values[i]), lua_setfield(L, -2, names[i]);
   return 1;
@@ -203,8 +202,9 @@ static int walk_call(lua_State *L) {
 -- be "crashed", "memory", "transient", "cancelled" or "io", as with documents. member.note, when
 -- there, says that the name in the archive was not a safe one.
 --
--- What is no archive (a DOCX, a text) is nil, message, "unsupported", "unsupported" from x:members
--- itself; and x:begin of an archive makes x:next give nil, message, "unsupported", "archive".
+-- What is no archive (a DOCX, a text) is nil, message, "unsupported", "unsupported" from members itself;
+-- and x:begin of an archive makes x:next give nil, message, "unsupported", "archive". An extractor that is
+-- open has the same as x:members(path, options), which starts fewer processes.
 -- @function engine.extract.members
 -- @param path string: a file, or another member's file
 -- @param options table: name (default: path), unpacked_max (bytes, all together; 16 GiB), member_max
@@ -212,7 +212,7 @@ static int walk_call(lua_State *L) {
 -- 8), cpu_seconds, idle_seconds
 -- @return function: to be called for each member, for use in `for`; closes itself at the loop's end
 -- @error not_found, unsupported (no archive), format (damaged from the start), limit; with reason fourth
--- @example for m in x:members "a.tar.gz" do print(m.name, m.file and m.bytes or m.message) end
+-- @example for m in require("engine.extract").members "a.tar.gz" do print(m.name, m.bytes or m.message) end
 */
 static int x_members(lua_State *L) {
   static const char *const known[] = {"name",        "unpacked_max", "member_max",
@@ -274,6 +274,16 @@ static int l_open(lua_State *L) {
   return 1;
 }
 
+static int l_members(lua_State *L) {
+  struct err err;
+  luaL_checkstring(L, 1);
+  lua_settop(L, 2);
+  struct extract **x = bind_new(L, sizeof *x, EXTRACT_NAME);
+  if (extract_open(x, NULL, &err)) return bind_fail(L, &err);
+  lua_insert(L, 1);
+  return x_members(L);
+}
+
 int luaopen_engine_extract(lua_State *L);
 int luaopen_engine_extract(lua_State *L) {
   static const luaL_Reg methods[] = {
@@ -287,7 +297,7 @@ int luaopen_engine_extract(lua_State *L) {
                                        {NULL, NULL}};
   static const luaL_Reg meta[] = {
       {"__gc", extract_gc}, {"__close", extract_gc}, {"__tostring", x_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"open", l_open}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"open", l_open}, {"members", l_members}, {NULL, NULL}};
   bind_metatable(L, EXTRACT_NAME, methods, meta);
   bind_metatable(L, MEMBERS_NAME, walk, walk_meta);
   luaL_newlib(L, functions);

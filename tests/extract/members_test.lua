@@ -168,6 +168,9 @@ test.case("misuse and missing files", function()
     test.equal(walk_().name, "a.md")
     walk_:close()
     test.ok(not pcall(walk_))
+    local names = {}
+    for m in extract.members(dir .. "/a.tar") do names[#names + 1] = m.name end
+    test.equal(names, { "a.md", "d/b.txt" })
     local other = extract.open()
     local left = other:members(dir .. "/a.tar")
     other:close()
