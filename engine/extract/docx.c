@@ -91,7 +91,8 @@ struct docx {
   /* the paragraph */
   bool in_properties, in_run_properties, in_text, bold, hidden;
   unsigned heading, level, number;
-  bool list, code, contents;
+  bool list, code, contents, drop_cap;
+  struct buf cap;   /* the large letter whose paragraph comes next */
   bool is_contents; /* the w:sdt that is open is a table of contents */
 };
 
@@ -118,6 +119,8 @@ enum token {
   T_TC,
   T_SPAN,
   T_COLUMN,
+  T_BEFORE,
+  T_FRAME,
   T_FONTS,
   T_SKIP,
   T_STYLE,
@@ -168,6 +171,8 @@ static const struct xml_name names[] = {{"p", W, T_P},
                                         {"tc", W, T_TC},
                                         {"gridSpan", W, T_SPAN},
                                         {"gridCol", W, T_COLUMN},
+                                        {"gridBefore", W, T_BEFORE},
+                                        {"framePr", W, T_FRAME},
                                         {"rFonts", W, T_FONTS},
                                         {"del", W, T_SKIP},
                                         {"moveFrom", W, T_SKIP},
@@ -223,10 +228,14 @@ static int parse_part(struct docx *d, const char *name, on_start *start, on_end 
 
 /* ---- styles ---- */
 
-static const struct style *style_named(const struct docx *d, const char *id) {
+static struct style *find_style(const struct docx *d, const char *id) {
   for (size_t i = 0; i < d->style_count; i++)
     if (!strcmp(d->styles[i].id, id)) return &d->styles[i];
   return NULL;
+}
+
+static const struct style *style_named(const struct docx *d, const char *id) {
+  return find_style(d, id);
 }
 
 static bool begins(const char *name, const char *word) {
@@ -339,6 +348,11 @@ static void numbering_start(void *arg, int token, const struct xml_attributes *a
   struct abstract *abstract = d->abstract_count ? &d->abstracts[d->abstract_count - 1] : NULL;
   struct number *number = d->number_count ? &d->numbers[d->number_count - 1] : NULL;
   char value[64];
+  if (token == T_PSTYLE && abstract && !number) {
+    xml_attribute(a, "val", value, sizeof value);
+    struct style *style = find_style(d, value);
+    if (style && style->list && !style->level) style->level = d->at_level;
+  }
   if (token == T_ABSTRACT) begin_abstract(d, a);
   if (token == T_NUM) begin_number(d, a);
   if (token == T_LVL || token == T_OVERRIDE) d->at_level = xml_number(a, "ilvl", 0, LEVELS - 1);
@@ -516,6 +530,10 @@ static void start_property(struct docx *d, int token, const struct xml_attribute
     d->list = d->number != 0;
   }
   if (token == T_ILVL) d->level = xml_number(a, "val", 0, LEVELS - 1);
+  if (token == T_FRAME) {
+    xml_attribute(a, "dropCap", value, sizeof value);
+    d->drop_cap = !strcmp(value, "drop") || !strcmp(value, "margin");
+  }
   if (token == T_OUTLINE && value[0] >= '0' && value[0] <= '5')
     d->heading = (unsigned)(value[0] - '0') + 1;
 }
@@ -523,7 +541,23 @@ static void start_property(struct docx *d, int token, const struct xml_attribute
 static void start_paragraph(struct docx *d) {
   flow_open(&d->flow, &(struct flow_style){0});
   d->bold = d->hidden = d->list = d->code = d->contents = false;
+  d->drop_cap = false;
   d->heading = d->level = d->number = 0;
+}
+
+/* A large first letter is a paragraph of its own: it belongs to the next one that has text. */
+static void keep_cap(struct docx *d) {
+  const struct flow_paragraph *p = d->flow.depth ? &d->flow.open[d->flow.depth - 1] : NULL;
+  if (!d->drop_cap || !p || p->text.len > 32) return;
+  buf_reset(&d->cap);
+  buf_add(&d->cap, p->text.data ? p->text.data : "", p->text.len);
+  flow_discard(&d->flow);
+}
+
+static void give_cap(struct docx *d) {
+  if (!d->cap.len || d->drop_cap) return;
+  flow_text(&d->flow, d->cap.data, d->cap.len);
+  buf_reset(&d->cap);
 }
 
 static void start_run_property(struct docx *d, int token, const struct xml_attributes *a) {
@@ -589,6 +623,10 @@ static void document_start(void *arg, int token, const struct xml_attributes *a)
   case T_TR:
     flow_row(f);
     break;
+  case T_BEFORE: /* columns that the row leaves out */
+    flow_cell(f, xml_number(a, "val", 1, 256), 1);
+    flow_cell_end(f);
+    break;
   case T_TC:
     flow_cell(f, 1, 1);
     break;
@@ -625,6 +663,7 @@ static void document_end(void *arg, int token) {
   struct flow *f = &d->flow;
   switch ((enum token)token) {
   case T_P:
+    keep_cap(d);
     flow_close(f);
     give_title(d);
     d->contents = false;
@@ -654,7 +693,9 @@ static void document_end(void *arg, int token) {
 
 static void document_text(void *arg, const char *s, size_t n) {
   struct docx *d = arg;
-  if (d->in_text) flow_text(&d->flow, s, n);
+  if (!d->in_text) return;
+  give_cap(d);
+  flow_text(&d->flow, s, n);
 }
 
 /* ---- the package ---- */
@@ -731,6 +772,7 @@ static void clear(struct docx *d) {
   mem_free(d->numbers);
   buf_clear(&d->title);
   buf_clear(&d->note);
+  buf_clear(&d->cap);
   flow_clear(&d->flow);
   package_close(&d->package);
   mem_free(d);

@@ -198,14 +198,14 @@ static void opf_text(void *arg, const char *s, size_t n) {
 
 /* ---- chapters ---- */
 
-static int read_chapters(struct epub *d) {
+/* Reads the chapters, or with `contents` also what the book calls its contents; counts them. */
+static int read_chapters(struct epub *d, bool contents, unsigned *done) {
   static const struct html_options whole = {.whole = true, .quiet = true};
-  unsigned done = 0;
   int rc = 0;
   for (size_t i = 0; !rc && i < d->spine_count && !d->job->out.gone; i++) {
     const struct item *item = &d->items[d->spine[i]];
     const struct part *part = package_part(&d->package, item->part);
-    if (item->navigation || !(item->page || is_page_name(item->part))) continue;
+    if ((item->navigation && !contents) || !(item->page || is_page_name(item->part))) continue;
     if (!part) {
       d->missing++;
       continue;
@@ -213,7 +213,18 @@ static int read_chapters(struct epub *d) {
     out_block(&d->job->out, 2, "");
     rc = html_read_bytes(d->job, part->bytes.data ? part->bytes.data : "", part->bytes.len, &whole,
                          NULL, d->err);
-    done++;
+    ++*done;
+  }
+  return rc;
+}
+
+/* A book of which nothing but its contents would be left is read whole: it is mislabelled. */
+static int read_book(struct epub *d) {
+  unsigned done = 0;
+  int rc = read_chapters(d, false, &done);
+  if (!rc && !done) {
+    d->missing = 0;
+    rc = read_chapters(d, true, &done);
   }
   if (!rc && d->missing) out_note(&d->job->out, "chapters missing from the book: %zu", d->missing);
   if (!rc && !done)
@@ -237,7 +248,7 @@ static int read_parts(struct epub *d) {
     rc = err_set(d->err, ERR_FORMAT,
                  "unreadable EPUB: META-INF/container.xml names no package file that is there");
   if (!rc) rc = parse_part(d, d->opf, opf_start, opf_end, opf_text);
-  return rc ? rc : read_chapters(d);
+  return rc ? rc : read_book(d);
 }
 
 static void clear(struct epub *d) {

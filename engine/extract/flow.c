@@ -104,6 +104,11 @@ void flow_bold(struct flow *f, bool on) {
   if (top(f)) top(f)->bold = on;
 }
 
+void flow_discard(struct flow *f) {
+  struct flow_paragraph *p = top(f);
+  if (p) buf_reset(&p->text), p->bold_on = p->space = false;
+}
+
 bool flow_has_text(const struct flow *f) {
   return f->depth && f->open[f->depth - 1].text.len > 0;
 }
@@ -166,7 +171,7 @@ static void write_item(struct flow *f, const struct flow_paragraph *p) {
   const char *mark = s->label[0] ? s->label : "-";
   if (indent > 60) indent = 60;
   if (s->more) {
-    unsigned inside = indent + (f->widths[level] ? f->widths[level] : 2);
+    unsigned inside = indent + f->widths[level]; /* 0: the list begins without a mark */
     snprintf(prefix, sizeof prefix, "%*s", (int)inside, "");
     out_block(f->out, 2, prefix);
     write_lines(f, &p->text, inside);

@@ -79,6 +79,7 @@ void flow_clear(struct flow *f); /* may be called twice */
 void flow_open(struct flow *f, const struct flow_style *style);
 void flow_restyle(struct flow *f, const struct flow_style *style); /* of the open paragraph */
 void flow_close(struct flow *f);
+void flow_discard(struct flow *f);        /* the text of the open paragraph */
 bool flow_has_text(const struct flow *f); /* the open paragraph */
 
 void flow_text(struct flow *f, const char *s, size_t n); /* white space collapses */

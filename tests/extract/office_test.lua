@@ -265,6 +265,7 @@ test.case("EPUB: copy protection, scrambled fonts, damage", function()
   refused(book(protected("http://www.w3.org/2001/04/xmlenc#aes128-cbc", "OEBPS/one.xhtml")), "a.epub", "unreadable", "encrypted")
   gives(book(protected("http://www.idpf.org/2008/embedding", "OEBPS/f.otf")), "a.epub", "text\n")
   refused(archive.zip { { "mimetype", "application/epub+zip" } }, "a.epub", "unreadable", "container.xml")
+  gives(epub(entry("a", "one.xhtml", "nav"), '<itemref idref="a"/>', { files[1] }), "a.epub", "text\n") -- mislabelled
   refused(epub("", "", {}), "a.epub", "unreadable", "names no chapter")
   refused(epub(entry("a", "../../../etc/passwd"), '<itemref idref="a"/>', {}), "a.epub", "unreadable", "names no chapter")
 end)
@@ -339,6 +340,16 @@ test.case("DOCX: notes; code; a table of contents is left out; old properties do
     .. wp("if x:", '<w:pStyle w:val="SourceCode"/>') .. wp("  y", '<w:pStyle w:val="SourceCode"/>')
     .. wp("was a heading", '<w:pPrChange><w:pPr><w:pStyle w:val="Heading1"/></w:pPr></w:pPrChange>'),
     { { "word/footnotes.xml", notes } }), "a.docx", "See[^1] it.\n\n```\nif x:\n  y\n```\n\nwas a heading\n\n[^1]: The note.\n")
+end)
+
+test.case("DOCX: a large first letter joins its word; rows may begin later", function()
+  gives(docx(wp("O", '<w:framePr w:dropCap="drop"/>') .. wp "nce upon"), "a.docx", "Once upon\n")
+  local function row(before, ...)
+    local cells = {}
+    for i, t in ipairs { ... } do cells[i] = "<w:tc>" .. wp(t) .. "</w:tc>" end
+    return "<w:tr>" .. (before and '<w:trPr><w:gridBefore w:val="1"/></w:trPr>' or "") .. table.concat(cells) .. "</w:tr>"
+  end
+  gives(docx("<w:tbl>" .. row(false, "a", "b") .. row(true, "c") .. "</w:tbl>"), "a.docx", "| a | b |\n|---|---|\n| | c |\n")
 end)
 
 test.case("DOCX: merged cells, and the part that _rels names", function()
