@@ -457,6 +457,7 @@ static void begin_image(struct html *h, const char **attributes) {
   size_t solid = 0;
   for (size_t i = 0; i < n; i++) solid += isalnum((unsigned char)alt[i]) || (alt[i] & 0x80);
   if (n < 3 || !solid || h->in_title) return;
+  if (alt[0] == '[' && alt[n - 1] == ']') return; /* an icon: "[Note]" */
   const char *dot = strrchr(alt, '.');
   if (dot && strlen(dot) <= 5 && !strchr(alt, ' ')) return; /* a file's name */
   put(h, alt, n);
@@ -767,6 +768,8 @@ static int decode(struct job *job, const struct buf *raw, bool quiet, struct buf
   }
   if (rc) return rc;
   if (!quiet) out_meta(&job->out, "encoding", use, strlen(use));
+  if (!quiet && use == e.name && (e.how == ENCODING_GUESS || e.how == ENCODING_FALLBACK))
+    out_note(&job->out, "encoding %s: the page declares none, this is a guess", use);
   if (replaced) out_note(&job->out, "%zu malformed %s sequences replaced by U+FFFD", replaced, use);
   return buf_check(out, "decoded HTML", err);
 }

@@ -40,7 +40,9 @@ struct node {
   bool main, in_main;       /* role="main" or <main>; inside <main> or <article> */
   bool heading, h1, nested; /* holds a heading; an h1; a table within a table */
   bool presentation, head;  /* a table that says so; with <th> */
+  bool admonition;          /* a box for a note or a warning */
   bool drop;
+  uint32_t items; /* of lists */
   uint32_t links, rows, columns, long_cells, row_cells;
   uint64_t text, link;
 };
@@ -127,13 +129,26 @@ static enum name name_of_word(char *word) {
   static const char *const not_so[] = {"has", "with", "no", "is", "without", NULL};
   enum name found = NO_NAME;
   char *rest = word, *part;
+  size_t n = strlen(word);
   if (among(word, chrome)) return CHROME;
+  if (n > 3 && n < 12 && !strcmp(word + n - 3, "nav")) return CHROME; /* docnav, left-nav … */
   if (!strncmp(word, "cookie", 6)) return CHROME;
   for (int i = 0; i < 4 && (part = strsep(&rest, "-_")); i++) {
     if (i == 0 && among(part, not_so)) return NO_NAME;
     if (among(part, maybe)) found = MAYBE_CHROME;
   }
   return found;
+}
+
+static bool is_admonition(const char **attributes) {
+  static const char *const words[] = {"note",    "tip",    "warning",    "important",
+                                      "caution", "notice", "admonition", "admonitionblock",
+                                      NULL};
+  const char *class = html_attribute(attributes, "class");
+  char word[64];
+  while (class && html_word(&class, word, sizeof word))
+    if (among(word, words)) return true;
+  return false;
 }
 
 static enum name name_of(const char **attributes) {
@@ -217,6 +232,7 @@ static bool scan_begin(void *arg, const struct element *e, const char **attribut
   if (e->kind == LINK) s->in_link++;
   if (e->kind == LINK && s->top != NONE) s->nodes[s->top].links++;
   if (e->kind == TITLE) s->in_title++;
+  if (e->kind == LI && s->top != NONE) s->nodes[s->top].items++;
   if (e->kind == PRE && s->in_pre++ == 0) s->pre_start = s->seen;
   if (e->kind == TR || e->kind == CELL || e->kind == TABLE || e->kind == HEADING || e->kind == PRE)
     note_table_part(s, e);
@@ -233,6 +249,8 @@ static bool scan_begin(void *arg, const struct element *e, const char **attribut
   n->in_main = in_main;
   n->main = e->kind == MAIN || (role && !strcasecmp(role, "main"));
   n->presentation = role && (!strcasecmp(role, "presentation") || !strcasecmp(role, "none"));
+  n->admonition = (e->kind == BLOCK || e->kind == TABLE) && is_admonition(attributes);
+  if (e->kind == TABLE && n->parent != NONE && s->nodes[n->parent].admonition) n->admonition = true;
   if (!n->main && e->kind != BODY && e->kind != ARTICLE && e->kind != PARAGRAPH)
     n->name = (unsigned char)name_of(attributes);
   return true;
@@ -243,7 +261,7 @@ static void close_node(struct scan *s) {
   s->top = n->parent;
   if (s->top == NONE) return;
   struct node *up = &s->nodes[s->top];
-  up->text += n->text, up->link += n->link, up->links += n->links;
+  up->text += n->text, up->link += n->link, up->links += n->links, up->items += n->items;
   up->h1 = up->h1 || n->h1;
   up->heading = up->heading || n->heading;
   if (n->kind == CELL && n->text > CELL_LONG) {
@@ -317,9 +335,14 @@ static bool is_inside(const struct scan *s, uint32_t i, uint32_t outer) {
   return false;
 }
 
+/* Many short items, a good part of them links: a menu, also where some of it is no link. */
+static bool is_menu(const struct node *n) {
+  return n->items >= 5 && own(n) < (uint64_t)n->items * 25 && linkiness(n) >= 0.3;
+}
+
 /* Does the node hold no more of the page's own words than navigation may? */
 static bool is_small(const struct node *n, uint64_t total) {
-  return (double)own(n) <= NAME_MOST * (double)total;
+  return (double)own(n) <= NAME_MOST * (double)total || is_menu(n);
 }
 
 static bool is_chrome(const struct scan *s, uint32_t i, uint32_t core, uint64_t total) {
@@ -350,7 +373,8 @@ static int keep_number(uint32_t **list, size_t *count, uint32_t number, struct e
 }
 
 /* Marks what is left out; returns how much text stays, and of it how many own words. */
-static void mark(struct scan *s, uint32_t main, uint64_t total, uint64_t *kept, uint64_t *words) {
+static void mark(struct scan *s, uint32_t main, uint64_t total, uint64_t *kept, uint64_t *words,
+                 uint64_t *menus) {
   uint32_t core = main != NONE ? main : find_core(s, total);
   uint64_t all = 0, dropped = 0, dropped_own = 0;
   for (uint32_t i = 0; i < s->count; i++) {
@@ -360,6 +384,7 @@ static void mark(struct scan *s, uint32_t main, uint64_t total, uint64_t *kept, 
     if (main != NONE && !is_inside(s, i, main)) continue;
     n->drop = up || is_chrome(s, i, core, total);
     if (n->drop && !up) dropped += n->text, dropped_own += own(n);
+    if (n->drop && !up && is_menu(n)) *menus += own(n);
   }
   if (main != NONE) {
     *kept = s->nodes[main].text - dropped;
@@ -371,13 +396,13 @@ static void mark(struct scan *s, uint32_t main, uint64_t total, uint64_t *kept, 
 }
 
 static bool is_layout(const struct node *n) {
-  if (n->presentation || n->nested || n->heading) return true;
+  if (n->presentation || n->nested || n->heading || n->admonition) return true;
   if (n->columns < 2 || (n->rows < 2 && !n->head)) return true;
   return n->long_cells > 0 && n->rows <= 3;
 }
 
 static int choose(struct scan *s, struct html_plan *p, bool whole, struct err *err) {
-  uint64_t total = 0, all = 0, kept, words;
+  uint64_t total = 0, all = 0, kept, words, menus = 0;
   int rc = 0;
   for (uint32_t i = 0; i < s->count; i++)
     if (s->nodes[i].parent == NONE) total += own(&s->nodes[i]), all += s->nodes[i].text;
@@ -387,8 +412,9 @@ static int choose(struct scan *s, struct html_plan *p, bool whole, struct err *e
       rc = keep_number(&p->layout, &p->layout_count, s->nodes[i].number, err);
   if (rc || whole || s->full) return rc;
   uint32_t main = find_main(s, total);
-  mark(s, main, total, &kept, &words);
-  if ((double)words < KEEP_LEAST * (double)total || (kept < 100 && kept * 5 < all)) return 0;
+  mark(s, main, total, &kept, &words, &menus);
+  if ((double)words < KEEP_LEAST * (double)(total - menus) || (kept < 100 && kept * 5 < all))
+    return 0;
   p->main = main == NONE ? 0 : s->nodes[main].number;
   p->dropped = all - kept;
   for (uint32_t i = 0; !rc && i < s->count; i++) {

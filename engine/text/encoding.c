@@ -57,6 +57,9 @@ const char *const encoding_legacy[] = {"BIG5",
                                        "ISO-8859-16",
                                        "JOHAB",
                                        "KOI8-R",
+                                       "KOI8-U",
+                                       "CP874",
+                                       "CP932",
                                        "MAC-CYRILLIC",
                                        "MAC-CENTRALEUROPE",
                                        "SHIFT_JIS",
@@ -95,6 +98,11 @@ struct encoding_detector {
   uint64_t high;        /* bytes above 0x7F */
   uint64_t c1;          /* bytes 0x80 … 0x9F */
   uint64_t odd;         /* high bytes that are not Western text */
+  uint64_t pairs;       /* … that come in pairs with a lead byte of Korean syllables */
+  uint64_t signs;       /* … or of quotes, arrows and the like */
+  uint64_t unpaired;    /* runs of high bytes of odd length */
+  uint64_t ukrainian;   /* letters of KOI8-U, in a word, that are lines in KOI8-R */
+  size_t run;           /* high bytes just before, for `pairs` */
   unsigned char before; /* the byte before, for `odd` */
   bool escape;          /* ESC $ or ESC (: ISO-2022 */
 #ifdef HAVE_UCHARDET
@@ -148,13 +156,27 @@ static bool western_here(unsigned char before, unsigned char c, unsigned char af
   return !inside || c == 0x92 || c == 0xb7 || c == 0xad || c == 0xb4;
 }
 
+/* є і ї ґ and their capitals in KOI8-U. */
+static bool is_ukrainian(unsigned char c) {
+  return c && strchr("\xa4\xa6\xa7\xad\xb4\xb6\xb7\xbd", c);
+}
+
 static void count_high(struct encoding_detector *d, const unsigned char *s, size_t n) {
   unsigned char before = d->before;
   for (size_t i = 0; i < n; before = s[i++]) {
     uint64_t word;
     while (n - i > 8 && (memcpy(&word, s + i, 8), !(word & 0x8080808080808080u))) i += 8;
     if (i) before = s[i - 1];
-    if (s[i] < 0x80) continue;
+    if (s[i] < 0x80) {
+      d->unpaired += d->run & 1;
+      d->run = 0;
+      continue;
+    }
+    if (i && before < 0x80) d->unpaired += d->run & 1, d->run = 0;
+    bool lead = !(d->run++ & 1);
+    d->pairs += lead && s[i] >= 0xb0 && s[i] <= 0xc8;
+    d->signs += lead && s[i] >= 0xa1 && s[i] <= 0xa3;
+    d->ukrainian += is_ukrainian(s[i]) && before >= 0xc0;
     d->high++;
     d->c1 += s[i] < 0xa0;
     d->odd += !western_here(before, s[i], i + 1 < n ? s[i + 1] : ' ');
@@ -284,6 +306,56 @@ static bool by_zeros(const unsigned char *s, size_t n, struct encoding *out) {
   return false;
 }
 
+static uint32_t unit(const unsigned char *s, size_t size, bool big) {
+  uint32_t c = 0;
+  for (size_t k = 0; k < size; k++) c = c << 8 | s[big ? k : size - 1 - k];
+  return c;
+}
+
+/* Text in UTF-16 or UTF-32 without a mark whose letters are not Latin: every unit has a meaning, at
+ * least one in sixty is a space or a line end, none is a control character, and nearly all letters
+ * are of one script. Text in an encoding
+ * of bytes has no zero bytes, which the spaces here have. */
+static bool by_spaces(const unsigned char *s, size_t n, size_t size, bool big) {
+  size_t units = n / size, spaces = 0, rows[256] = {0}, asian = 0, best = 0;
+  if (units < 8) return false;
+  for (size_t i = 0; i + size <= n; i += size) {
+    uint32_t c = unit(s + i, size, big);
+    bool blank = c == ' ' || c == '\n' || c == '\r' || c == '\t';
+    bool last = i + 2 * size > n; /* a pair of surrogates may be cut */
+    if (!blank && (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xfffe || c == 0xffff)) return false;
+    if (size == 4 && (c > 0x10ffff || (c >= 0xd800 && c < 0xe000))) return false;
+    if (size == 2 && c >= 0xdc00 && c < 0xe000) return false;
+    if (size == 2 && c >= 0xd800 && c < 0xdc00 && !last) {
+      uint32_t low = unit(s + (i += size), size, big);
+      if (low < 0xdc00 || low >= 0xe000) return false;
+    }
+    spaces += blank;
+    asian += (c >= 0x3000 && c < 0xa000) || (c >= 0xac00 && c < 0xd7b0) || c >= 0xff00;
+    if (c < 0x10000) rows[c >> 8]++;
+  }
+  for (size_t i = 1; i < 256; i++) best = rows[i] > best ? rows[i] : best;
+  bool one_script = (best + rows[0]) * 10 >= units * 9 || (asian + rows[0]) * 10 >= units * 9;
+  return spaces > 0 && spaces * 60 >= units && one_script;
+}
+
+static bool by_units(const unsigned char *s, size_t n, struct encoding *out) {
+  static const struct {
+    const char *name;
+    size_t size;
+    bool big;
+  } kinds[] = {
+      {"UTF-32LE", 4, false}, {"UTF-32BE", 4, true}, {"UTF-16LE", 2, false}, {"UTF-16BE", 2, true}};
+  if (!memchr(s, 0, n)) return false;
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    if (n % kinds[i].size == 0 || n == HEAD_BYTES)
+      if (by_spaces(s, n, kinds[i].size, kinds[i].big)) {
+        set(out, kinds[i].name, ENCODING_VALID, 0.9, 0);
+        return true;
+      }
+  return false;
+}
+
 static const char *latin1_name(const struct encoding_detector *d) {
   return d->c1 ? "WINDOWS-1252" : "ISO-8859-1";
 }
@@ -312,6 +384,12 @@ static bool iconv_knows(const char *name) {
   return true;
 }
 
+/* Short Korean texts among much ASCII: pairs of bytes, led as syllables are. */
+static bool is_korean(const struct encoding_detector *d) {
+  return d->high >= 8 && !d->unpaired && !(d->run & 1) && d->pairs >= 2 &&
+         (d->pairs + d->signs) * 20 >= d->high * 9;
+}
+
 static bool by_guess(struct encoding_detector *d, struct encoding *out) {
   if (!d->guess) return false;
   uchardet_data_end(d->guess);
@@ -321,11 +399,13 @@ static bool by_guess(struct encoding_detector *d, struct encoding *out) {
     set(out, "UTF-8", ENCODING_MOSTLY, 0.6, 0);
     return true;
   }
-  if (!strcasecmp(name, "ISO-8859-1") || !strcasecmp(name, "WINDOWS-1252")) {
+  if ((!strcasecmp(name, "ISO-8859-1") || !strcasecmp(name, "WINDOWS-1252")) && !is_korean(d)) {
     set(out, latin1_name(d), ENCODING_GUESS, 0.8, 0);
     return true;
   }
+  if (latin_family(name) && is_korean(d)) return set(out, "EUC-KR", ENCODING_GUESS, 0.7, 0), true;
   if (latin_family(name) && d->high < WESTERN_MAX && western(d)) return false;
+  if (!strcasecmp(name, "KOI8-R") && d->ukrainian > 0) name = "KOI8-U";
   if (!iconv_knows(name)) return false;
   set(out, name, ENCODING_GUESS, 0.7, 0);
   return true;
@@ -336,7 +416,9 @@ int encoding_detector_finish(struct encoding_detector *d, struct encoding *out, 
   (void)err;
   const unsigned char *head = (const unsigned char *)d->head;
   if (d->carry_len) d->bad++, d->carry_len = 0;
-  if (by_mark(head, d->head_len, out) || by_zeros(head, d->head_len, out)) return 0;
+  if (by_mark(head, d->head_len, out) || by_zeros(head, d->head_len, out) ||
+      by_units(head, d->head_len, out))
+    return 0;
   if (!d->bad && !d->escape) return set(out, "UTF-8", ENCODING_VALID, d->good ? 0.99 : 1.0, 0), 0;
   if (d->good && d->good >= 4 * d->bad) return set(out, "UTF-8", ENCODING_MOSTLY, 0.9, 0), 0;
 #ifdef HAVE_UCHARDET
@@ -392,13 +474,27 @@ static enum kind kind_of(const char *name, bool *big) {
   return KIND_ICONV;
 }
 
+/* What texts under these names are really written in: the supersets that Windows made of them. In
+ * them a backslash is a backslash, where the standards have a yen sign. */
+static const char *as_written(const char *name) {
+  static const char *const pairs[][2] = {
+      {"SHIFT_JIS", "CP932"},   {"SHIFT-JIS", "CP932"}, {"SJIS", "CP932"},
+      {"X-SJIS", "CP932"},      {"EUC-KR", "CP949"},    {"KS_C_5601-1987", "CP949"},
+      {"GB2312", "GB18030"},    {"GBK", "GB18030"},     {"ISO-8859-9", "CP1254"},
+      {"ISO-8859-11", "CP874"}, {"TIS-620", "CP874"}};
+  for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+    if (!strcasecmp(name, pairs[i][0])) return pairs[i][1];
+  return name;
+}
+
 int encoding_decoder_new(struct encoding_decoder **out, const char *name, struct err *err) {
   struct encoding_decoder *d = mem_zero(sizeof *d);
   *out = d;
   if (!d) return err_nomem(err, sizeof *d, "a decoder");
   d->kind = kind_of(name, &d->big);
   if (d->kind != KIND_ICONV) return 0;
-  d->cd = iconv_open("UTF-8", name);
+  d->cd = iconv_open("UTF-8", as_written(name));
+  if (d->cd == (iconv_t)-1) d->cd = iconv_open("UTF-8", name);
   if (d->cd != (iconv_t)-1) return 0;
   mem_free(d);
   *out = NULL;

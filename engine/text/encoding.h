@@ -3,13 +3,16 @@
  *
  * Detection, first match wins:
  *   1. a byte order mark: UTF-8, UTF-16LE/BE, UTF-32LE/BE
- *   2. zero bytes at every second place: UTF-16 without a mark
+ *   2. zero bytes at every second place, or units that are all characters with spaces among them:
+ *      UTF-16 or UTF-32 without a mark
  *   3. well-formed UTF-8 (ASCII included); also a text that is UTF-8 but for a few damaged places
  *   4. what libuchardet says, if it was built in and iconv knows the name; a Latin guess on a text
- *      whose letters are all plainly Western European gives way to 5
+ *      whose letters are all plainly Western European gives way to 5, one on pairs of bytes that are
+ *      Korean syllables to EUC-KR, and KOI8-R in a text with Ukrainian letters to KOI8-U
  *   5. Windows-1252 (named ISO-8859-1 when no byte is between 0x80 and 0x9F: the same characters)
  *
  * Conversion never fails on the bytes: what has no meaning becomes U+FFFD and is counted.
+ * Shift_JIS, EUC-KR, GB 2312 and a few others are read as the supersets that Windows made of them.
  * UTF-8, UTF-16, UTF-32, ISO-8859-1 and Windows-1252 are decoded here; everything else by iconv,
  * which loads a module from the C library's folder on first use: a process that is about to lock
  * itself in opens a decoder for each of encoding_legacy first and keeps them.

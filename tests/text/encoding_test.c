@@ -115,6 +115,23 @@ static void marks(void) {
   CHECK_STR(detected("h\0e\0l\0l\0o\0", 10).name, "UTF-16LE");
 }
 
+/* In these the letters have no zero bytes; the spaces do. */
+static void no_mark(void) {
+  const char *russian = "Все люди рождаются свободными и равными в своём достоинстве и правах.\n";
+  char bytes[1200];
+  const char *const names[] = {"UTF-16LE", "UTF-16BE", "UTF-32LE", "UTF-32BE"};
+  for (int i = 0; i < 4; i++) {
+    size_t n = in(names[i], russian, bytes, sizeof bytes);
+    struct encoding e = detected(bytes, n);
+    CHECK_STR(e.name, names[i]);
+    CHECK_INT(e.how, ENCODING_VALID);
+    whole_and_in_blocks(bytes, n, names[i], russian, 0);
+  }
+  /* binary data with zeros is not taken for it */
+  CHECK_STR(detected("\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0", 18).name[0] == 'U' ? "U" : "", "");
+  CHECK_STR(detected("MZ\x90\0\3\0\0\0\4\0\0\0\xff\xff\0\0", 16).name[0] == 'U' ? "U" : "", "");
+}
+
 static void plain(void) {
   CHECK_STR(detected("", 0).name, "UTF-8");
   CHECK_STR(detected("hello", 5).name, "UTF-8");
@@ -169,6 +186,14 @@ static void by_iconv(void) {
 #ifdef HAVE_UCHARDET
   CHECK_STR(detected(bytes, n).name, "SHIFT_JIS");
 #endif
+  whole_and_in_blocks("C:\\\x93\xfa", 5, "SHIFT_JIS", "C:\\日", 0); /* no yen sign */
+#ifdef HAVE_UCHARDET
+  n = in("KOI8-U", "Усі люди народжуються вільними і рівними у своїй гідності та правах, її є ґ.",
+         bytes, sizeof bytes);
+  CHECK_STR(detected(bytes, n).name, "KOI8-U");
+  n = in("EUC-KR", "See “그림 1” and “그림 2” for the figures → and so on.", bytes, sizeof bytes);
+  CHECK_STR(detected(bytes, n).name, "EUC-KR");
+#endif
   n = in("ISO-2022-JP", japanese, bytes, sizeof bytes);
   whole_and_in_blocks(bytes, n, "ISO-2022-JP", japanese, 0);
   whole_and_in_blocks("\x82", 1, "SHIFT_JIS", "\xef\xbf\xbd", 1);
@@ -186,6 +211,7 @@ int main(void) {
   TEST(windows_quotes);
   TEST(short_western);
   TEST(marks);
+  TEST(no_mark);
   TEST(plain);
   TEST(damaged_utf8_stays_utf8);
   TEST(malformed);
