@@ -222,8 +222,8 @@ static size_t sentence_stop(const char *s, size_t n, size_t at) {
   }
   if (i == n || last >= 0x3000) return i; /* full-width signs need no blank */
   if (!(char_class(c) & CHAR_SPACE)) return 0;
-  if (last != '.' || signs > 1) return i;
-  if (abbreviation(s, at)) return 0;
+  if (last != '.') return i;
+  if (signs == 1 && abbreviation(s, at)) return 0;
   while (i < n && s[i] == ' ') i++;
   return i < n && s[i] >= 'a' && s[i] <= 'z' ? 0 : i;
 }

@@ -261,6 +261,8 @@ static bool ip_four(const struct text *t, size_t at, struct pii_match *m) {
     if (k < 3 && (i >= t->n || t->s[i++] != '.')) return false;
   }
   if (!border(t, i) || !public_four(v)) return false;
+  if (v[0] < 100 && v[1] < 100 && v[2] < 100 && v[3] < 100)
+    return false; /* of sections and versions: one address in forty looks like that */
   if (i + 1 < t->n && (t->s[i] == '.' || t->s[i] == '-') && alnum(t->s[i + 1])) return false;
   *m = (struct pii_match){at, i, PII_IP};
   return true;
@@ -502,22 +504,46 @@ static bool letter_at(const struct text *t, size_t at, uint32_t kinds, struct pi
   return key(t, at, m) && wanted(kinds, m->kind);
 }
 
+/* Can a key, a token or an account number begin with this letter and the next? */
+static bool promising(char c, char next) {
+  if (upper(c)) return upper(next) || (c == 'A' && next == 'w');
+  switch (c) {
+  case 'a':
+    return next == 'w';
+  case 'e':
+  case 'p':
+    return next == 'y';
+  case 'g':
+    return next == 'h' || next == 'i' || next == 'l';
+  case 'h':
+    return next == 'f';
+  case 'n':
+    return next == 'p';
+  case 'r':
+  case 's':
+    return next == 'k';
+  case 'x':
+    return next == 'o' || next == 'a';
+  default:
+    return next == 'a';
+  }
+}
+
 static bool match_at(const struct text *t, size_t at, unsigned begin, uint32_t kinds,
                      struct pii_match *m) {
   switch (begin) {
   case AT:
     return wanted(kinds, PII_EMAIL) && email(t, at, m);
   case NUMBER:
-    return border_before(t, at) && number_at(t, at, kinds, m);
+    return number_at(t, at, kinds, m);
   case LETTER:
-    return border_before(t, at) && letter_at(t, at, kinds, m);
+    return letter_at(t, at, kinds, m);
   case DASH:
     return wanted(kinds, PII_PRIVATE_KEY) && private_key(t, at, m);
   case PLUS:
-    return wanted(kinds, PII_PHONE) && border_before(t, at) && phone_international(t, at, m);
+    return wanted(kinds, PII_PHONE) && phone_international(t, at, m);
   default:
-    return wanted(kinds, PII_PHONE) && border_before(t, at) &&
-           (phone_announced(t, at, m) || phone_american(t, at, m));
+    return wanted(kinds, PII_PHONE) && (phone_announced(t, at, m) || phone_american(t, at, m));
   }
 }
 
@@ -525,7 +551,10 @@ bool pii_next(const char *s, size_t n, size_t at, uint32_t kinds, struct pii_mat
   const struct text t = {s, n, at};
   for (size_t i = at; i < n; i++) {
     unsigned begin = begins_with[(unsigned char)s[i]];
-    if (begin && match_at(&t, i, begin, kinds, m)) return true;
+    if (!begin) continue;
+    if (begin == LETTER && !promising(s[i], i + 1 < n ? s[i + 1] : 0)) continue;
+    if (begin != AT && begin != DASH && !border_before(&t, i)) continue;
+    if (match_at(&t, i, begin, kinds, m)) return true;
   }
   return false;
 }

@@ -6,7 +6,8 @@
  *   phone          + and 9–15 digits; (555) 234-5678 and 555-234-5678; a number behind tel, phone,
  *                  fax, mobile, mobil, telefon, handy
  *   ip             IPv4 and IPv6 addresses of the public internet (private, local, documentation and
- *                  multicast ones are nobody's)
+ *                  multicast ones are nobody's; 6.1.8.13, with no part above 99, is taken for the
+ *                  number of a section or version)
  *   card           13–19 digits of a card company's range whose check digit (Luhn) is right
  *   iban           a country's length, and the check number (mod 97) is right
  *   key_…          AWS, GitHub, OpenAI, Anthropic, Slack, Google, Stripe, GitLab, Hugging Face, by

@@ -6,10 +6,29 @@
 #include "base/utf8.h"
 #include "text/chunk.h"
 #include "text/clean.h"
+#include "text/pii.h"
+#include "text/quality.h"
 #include "text/encoding.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+static void quality(const struct buf *text) {
+  static const struct c4_options o = {true, true, 3, 1000, NULL, 0};
+  struct quality_work *work;
+  struct quality q;
+  struct c4_facts facts;
+  struct buf out;
+  buf_init(&out);
+  if (quality_work_new(&work, NULL, 0, NULL)) abort();
+  if (quality_measure(work, text->data, text->len, QUALITY_REPETITION | QUALITY_DIVERSITY, 30, &q,
+                      NULL))
+    abort();
+  if (quality_c4(text->data ? text->data : "", text->len, &o, &out, &facts, NULL)) abort();
+  if (q.words > q.pieces || q.characters > text->len || out.len > text->len) abort();
+  quality_work_free(work);
+  buf_clear(&out);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -60,6 +79,23 @@ static void chunk(const struct buf *text, unsigned seed) {
   chunk_work_clear(&w);
 }
 
+static void quality(const struct buf *text) {
+  static const struct c4_options o = {true, true, 3, 1000, NULL, 0};
+  struct quality_work *work;
+  struct quality q;
+  struct c4_facts facts;
+  struct buf out;
+  buf_init(&out);
+  if (quality_work_new(&work, NULL, 0, NULL)) abort();
+  if (quality_measure(work, text->data, text->len, QUALITY_REPETITION | QUALITY_DIVERSITY, 30, &q,
+                      NULL))
+    abort();
+  if (quality_c4(text->data ? text->data : "", text->len, &o, &out, &facts, NULL)) abort();
+  if (q.words > q.pieces || q.characters > text->len || out.len > text->len) abort();
+  quality_work_free(work);
+  buf_clear(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct encoding e;
   struct buf whole, parts, clean;
@@ -78,9 +114,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   clean_defaults(&o);
   o.dehyphenate = seed & 1;
   o.nfc = seed & 4;
+  o.lower = seed & 8;
+  o.repeated_lines = seed >> 4 & 3;
+  o.pii = seed & 64 ? PII_ALL : 0;
   if (clean_text(whole.data, whole.len, &o, &clean, &map, NULL, NULL)) abort();
   check_map(&map, &whole, &clean);
   if (clean.len) chunk(&clean, seed);
+  quality(&clean);
   run_map_clear(&map);
   buf_clear(&whole), buf_clear(&parts), buf_clear(&clean);
   return 0;

@@ -153,7 +153,7 @@ static void random_words(struct rng *r, struct buf *b) {
                                       "tel: ",
                                       "12",
                                       "345678",
-                                      "8.8.8.8",
+                                      "8.8.8.200",
                                       ".8",
                                       "2a00:1450::",
                                       ":200e",
