@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* require "engine.file": files by line, whole, and written through the one atomic replace. */
 #include "base/hash.h"
+#include "bind/file.h"
 #include "bind/bind.h"
-#include "file/file.h"
 
 #include <string.h>
 
@@ -273,6 +273,23 @@ static int lines_gc(lua_State *L) {
   return 0;
 }
 
+struct lines *bind_check_lines(lua_State *L, int arg) {
+  struct lines **r = luaL_checkudata(L, arg, LINES_NAME);
+  if (!*r) luaL_argerror(L, arg, "these lines are closed");
+  return *r;
+}
+
+int bind_push_line(lua_State *L, const struct line *line) {
+  if (line->too_long)
+    lua_pushboolean(L, 0);
+  else
+    lua_pushlstring(L, line->text, line->len);
+  lua_pushinteger(L, (lua_Integer)line->number);
+  lua_pushinteger(L, (lua_Integer)line->offset);
+  lua_pushinteger(L, (lua_Integer)line->len);
+  return 4;
+}
+
 /* The iterator: text, number, offset; or nil at the end. A line too long: false, number, offset,
  * length. A read error raises: a loop over half a file must not look like a whole one. */
 static int lines_call(lua_State *L) {
@@ -283,14 +300,7 @@ static int lines_call(lua_State *L) {
   int got = lines_next(*r, &line, &err);
   if (got < 0) return luaL_error(L, "%s", err.message);
   if (got == 0) return lua_pushnil(L), 1;
-  if (line.too_long)
-    lua_pushboolean(L, 0);
-  else
-    lua_pushlstring(L, line.text, line.len);
-  lua_pushinteger(L, (lua_Integer)line.number);
-  lua_pushinteger(L, (lua_Integer)line.offset);
-  lua_pushinteger(L, (lua_Integer)line.len);
-  return 4;
+  return bind_push_line(L, &line);
 }
 
 /*** Iterates over the lines of a plain, gzip or zstd file.
@@ -325,6 +335,12 @@ static int l_lines(lua_State *L) {
 static struct file_replace *writer(lua_State *L) {
   struct file_replace **w = luaL_checkudata(L, 1, REPLACE_NAME);
   if (!*w) luaL_error(L, "this writer is closed");
+  return *w;
+}
+
+struct file_replace *bind_check_writer(lua_State *L, int arg) {
+  struct file_replace **w = luaL_checkudata(L, arg, REPLACE_NAME);
+  if (!*w) luaL_argerror(L, arg, "this writer is closed");
   return *w;
 }
 

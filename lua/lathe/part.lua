@@ -8,6 +8,7 @@ local clock = require "engine.clock"
 local file = require "engine.file"
 local hash = require "engine.hash"
 local json = require "engine.json"
+local pass = require "engine.pass"
 local worker = require "engine.worker"
 
 local M = {}
@@ -57,14 +58,16 @@ local function checked(value, message, code)
   return value
 end
 
-function Writer:put(path, ...)
+function Writer:at(path)
   local w = self.open[path]
   if not w then
     w = checked(file.replace(path))
     self.open[path] = w
   end
-  checked(w:write(...))
+  return w
 end
+
+function Writer:put(path, ...) checked(self:at(path):write(...)) end
 
 local function writer(dir, n)
   local main, rejected, base = M.paths(dir, n)
@@ -97,6 +100,17 @@ function M.rejection(stage, record, reason, detail)
   return json.encode { stage = stage, reason = reason, detail = detail, record = record } .. "\n"
 end
 
+-- The lines that are not written as they are, without becoming records of Lua: all that do not surely meet
+-- the condition. `each` is called with how many did.
+local function passing(lines, passer, main, each)
+  return function()
+    local before = #passer
+    local line, number, offset, length = passer(lines, main)
+    each(#passer - before)
+    return line, number, offset, length
+  end
+end
+
 --- The table that a stage's functions get as ctx, for one part.
 -- @param stage table: the resolved stage
 -- @param job table: { artifacts, root, memory, dir, part }
@@ -113,6 +127,8 @@ function M.context(stage, job, counts, out)
     -- a stage that protects itself against failing templates also catches this
     if type(detail) == "string" and detail:find("not enough memory", 1, true) then reason = "memory" end
     counts.rejected = counts.rejected + 1
+    local reasons = counts.reasons
+    if reasons then reasons[reason or "rejected"] = (reasons[reason or "rejected"] or 0) + 1 end
     if reason == "transient" then counts.transient = counts.transient + 1 end
     out:put(out.rejected, M.rejection(stage.name, record, reason or "rejected", detail))
   end
@@ -143,6 +159,16 @@ function M.context(stage, job, counts, out)
   function ctx.count(rule, n)
     counts.counts = counts.counts or {}
     counts.counts[rule] = (counts.counts[rule] or 0) + (n or 1)
+  end
+
+  -- For a source: an iterator over lines which writes the good records by itself and gives the others;
+  -- each is called with how many were written.
+  function ctx.passing(lines, each)
+    stage.cache.pass_all = stage.cache.pass_all or pass.new("", {})
+    return passing(lines, stage.cache.pass_all, out:at(out.main), function(passed)
+      counts.records_out = counts.records_out + passed
+      each(passed)
+    end)
   end
 
   function ctx.progress() end
@@ -202,10 +228,25 @@ local function run_record(stage, ctx, line, path, number, emit)
   end
 end
 
-local function run_records(stage, job, ctx, counts, emit)
+-- The lines that each() has to see: a stage whose `passes` says that a condition on one field is all it does
+-- sees those only that do not meet it.
+local function lines_for(stage, lines, counts, out)
+  local cache = stage.cache
+  if cache.pass == nil then
+    local condition = stage.module.passes and stage.module.passes(stage.options)
+    cache.pass = condition and pass.new(condition.field, condition.tests) or false
+  end
+  if not cache.pass then return lines end
+  return passing(lines, cache.pass, out:at(out.main), function(passed)
+    counts.records_in, counts.records_out = counts.records_in + passed, counts.records_out + passed
+  end)
+end
+
+local function run_records(stage, job, ctx, counts, emit, out)
   for _, range in ipairs(job.ranges) do
     local path = range[1]
-    for line, number, _, length in checked(file.lines(path, { from = range[2], to = range[3] })) do
+    local lines <close> = checked(file.lines(path, { from = range[2], to = range[3] }))
+    for line, number, _, length in lines_for(stage, lines, counts, out) do
       counts.records_in = counts.records_in + 1
       number = number + (range[4] or 0)
       if line then
@@ -223,9 +264,9 @@ end
 --- Runs one part of a map stage.
 -- @param stage table: the resolved stage
 -- @param job table: { part, dir, ranges = {{path, from, to, lines before} …}, artifacts, seed, root, memory }
--- @return table: { records_in, records_out, rejected, transient, logs, seconds } or { retry = true } or { error = … }
+-- @return table: { records_in, records_out, rejected, transient, reasons = reason → how many, logs, seconds } or { retry = true } or { error = … }
 function M.run(stage, job)
-  local counts = { records_in = 0, records_out = 0, rejected = 0, transient = 0 }
+  local counts = { records_in = 0, records_out = 0, rejected = 0, transient = 0, reasons = json.object {} }
   local began = clock.now()
   stage.cache = stage.cache or {}
   local out <close> = writer(job.dir, job.part)
@@ -237,7 +278,7 @@ function M.run(stage, job)
     ctx.last = record
     out:put(main, json.encode(record), "\n")
   end
-  local fine, problem = pcall(run_records, stage, job, ctx, counts, emit)
+  local fine, problem = pcall(run_records, stage, job, ctx, counts, emit, out)
   -- a stage may have caught the error that Ctrl-C raises in it: the part in hand is dropped all the same
   if fine and worker.cancelled() then fine, problem = false, { code = "cancelled", message = "interrupted" } end
   if fine then fine, problem = pcall(out.keep_counts, out, counts.counts) end

@@ -316,7 +316,7 @@ local function hash_items(items, cache_path)
   for _, item in ipairs(items) do
     local info = item.file and file.stat(item.file)
     if info then
-      local seen = old[item.file]
+      local seen = cache[item.file] or old[item.file] -- several items may be ranges of one file
       if not (seen and seen[1] == info.size and seen[2] == info.mtime_ns) then
         local digest, message, code = file.sha256(item.file)
         if not digest then error({ code = code, message = message }, 0) end

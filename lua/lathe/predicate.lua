@@ -107,6 +107,28 @@ function M.check(options)
   return true
 end
 
+--- The condition on a field as engine.pass takes it.
+-- @param options table: checked
+-- @return table|nil: { field = …, tests = { { kind, value … } … } }; nil where there is none, or one with a pattern
+function M.tests(options)
+  if not options.field or options.matches then return nil end
+  local tests = {}
+  for _, name in ipairs(ORDER) do
+    local wanted = options[name]
+    if name == "one_of" and wanted ~= nil then
+      wanted = list_of(wanted)
+      for _, one in ipairs(wanted) do
+        if type(one) ~= "string" and type(one) ~= "number" and type(one) ~= "boolean" then return nil end
+      end
+      if #wanted == 0 then return nil end
+      tests[#tests + 1] = { "equals", table.unpack(wanted) }
+    elseif wanted ~= nil then
+      tests[#tests + 1] = { name, wanted }
+    end
+  end
+  return { field = options.field, tests = tests }
+end
+
 --- Makes the condition on a field ready.
 -- @param options table: checked
 -- @return function|nil: (record) → nil when it holds, else the reason and { field, value, wanted }

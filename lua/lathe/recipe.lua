@@ -318,21 +318,29 @@ end
 
 -- ---- finishing a stage ----
 
-local function tally(stage, count)
-  local out, rejected, reasons, transient = 0, 0, {}, 0
-  for n = 0, count - 1 do
-    local main, rejected_path = parts.paths(stage.dir, n)
-    out = out + must(file.cut(main, {})).lines
-    if file.stat(rejected_path).size > 0 then
-      for line in file.lines(rejected_path) do
-        local reason = json.record(line).reason
-        rejected = rejected + 1
-        reasons[reason] = (reasons[reason] or 0) + 1
-        if reason == "transient" then transient = transient + 1 end
-      end
+-- What a part has, from its files: for parts that an earlier run made, and those of barriers.
+local function count_part(stage, n)
+  local main, rejected_path = parts.paths(stage.dir, n)
+  local counts = { records_out = must(file.cut(main, {})).lines, rejected = 0, reasons = {} }
+  if file.stat(rejected_path).size > 0 then
+    for line in file.lines(rejected_path) do
+      local reason = json.record(line).reason
+      counts.rejected = counts.rejected + 1
+      counts.reasons[reason] = (counts.reasons[reason] or 0) + 1
     end
   end
-  return out, rejected, reasons, transient
+  return counts
+end
+
+local function tally(stage, count)
+  local out, rejected, reasons = 0, 0, {}
+  for n = 0, count - 1 do
+    local group = stage.groups and stage.groups[n + 1]
+    local counts = group and group.counts or count_part(stage, n)
+    out, rejected = out + counts.records_out, rejected + counts.rejected
+    for reason, times in pairs(counts.reasons) do reasons[reason] = (reasons[reason] or 0) + times end
+  end
+  return out, rejected, reasons, reasons.transient or 0
 end
 
 -- The sums of what ctx.count counted: of a map stage from the files beside its parts, else as counted here.
@@ -454,7 +462,7 @@ function Run:settle(stage, n, reply, milliseconds)
     group.state = "after"
     return
   end
-  group.state = "done"
+  group.state, group.counts = "done", reply.reasons and reply or nil
   for _, entry in ipairs(reply.logs or {}) do
     self.log:event(entry.level, stage.name, entry.message, entry.fields)
   end

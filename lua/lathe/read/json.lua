@@ -81,10 +81,15 @@ function M.lines(item, ctx, emit)
   if not lines then return nil, message, code end
   local reader <close> = lines
   local before, bad = item.line or 0, 0
+  local next_line = reader
+  if ctx.passing and not ctx.options.provenance then
+    next_line = ctx.passing(reader, function(passed) if passed > 0 then bad = 0 end end)
+  end
   while true do
-    local fine, line, number, offset, bytes = pcall(reader)
+    local fine, line, number, offset, bytes = pcall(next_line)
     if not fine then -- damaged gzip or zstd: what came before it is good
-      ctx.reject({ path = item.path }, "unreadable", tostring(line))
+      if type(line) == "table" and line.code == "cancelled" then error(line, 0) end
+      ctx.reject({ path = item.path }, "unreadable", type(line) == "table" and line.message or tostring(line))
       return true
     end
     if line == nil then return true end

@@ -170,6 +170,16 @@ function M.hashes(options, where)
   return out
 end
 
+--- The condition on a field, when that is all that the options hold: the runner tries it line by line and
+-- gives each() only the records that do not meet it, or that it is not sure of.
+-- @param options table: checked
+-- @return table|nil: { field, tests } as engine.pass takes them
+function M.passes(options)
+  if has_rules(options) or options.where or options.each or type(options.rules) == "function" or options.language
+    or options.min_tokens or options.max_tokens or options.measures then return nil end
+  return predicate.tests(options)
+end
+
 local prepared = setmetatable({}, { __mode = "k" }) -- by part: an edited set counts from the next part on
 
 local function prepare(ctx)
