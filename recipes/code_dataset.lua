@@ -24,4 +24,5 @@ return lathe.recipe "code_dataset" {
   lathe.augment   { rules = "instructions", variants = "$variants" },
   lathe.partition { train = "$train_ratio", group = "document" },
   lathe.stats     {},
+  lathe.write     { "$output/{split}.json", fields = { "instruction", "input", "output", "source?", "metadata?" } },
 }

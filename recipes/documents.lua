@@ -3,7 +3,7 @@
 --
 --   lathe run recipes/documents.lua --input docs/
 --
--- Questions come from the offline generator (definitions in the text). See doc/documents.md.
+-- A passage under a heading answers a question about that heading, made offline. See doc/documents.md.
 
 local lathe = require "lathe"
 
@@ -22,4 +22,5 @@ return lathe.recipe "documents" {
   lathe.prompt    { template = "$template" },
   lathe.partition { train = "$train_ratio", group = "document" },
   lathe.stats     {},
+  lathe.write     { "$output/{split}.jsonl" },
 }

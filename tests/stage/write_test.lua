@@ -337,4 +337,13 @@ test.case("the stage alone: a file by its name, a folder by splits, and back aga
   end)
 end)
 
+test.case("a field with ? behind it may be in no record", function()
+  write({ to = "D/out.jsonl", fields = { "text", "x=a.b?", "none?" }, card = false }, { { text = "t", a = { b = 1 } } }, function(dir)
+    test.equal(file.read(dir .. "/out.jsonl"), '{"text":"t","x":1}\n')
+  end)
+  test.raises("no record has 'none'", function()
+    write({ to = "D/out.jsonl", fields = { "text", "none" }, card = false }, { { text = "t" } }, function() end)
+  end)
+end)
+
 return test.done()

@@ -32,7 +32,8 @@ local M = {
     format = { type = "string", choices = { "jsonl", "json", "csv", "tsv", "txt", "parquet" },
       help = "when the name does not tell" },
     shard = { type = "string|integer", help = "files of about this size: name-00000-of-00003.jsonl; such as 256M" },
-    fields = { type = "table", help = "only these, in this order: \"text\", or \"name=metadata.path\"" },
+    fields = { type = "table", help = "only these, in this order: \"text\", or \"name=metadata.path\"; with ? behind it "
+      .. "no record needs to have it" },
     drop_metadata = { type = "boolean", default = false, help = "leaves the field metadata out" },
     missing = { type = "string", help = "what {split} is for records that have none (default: an error)" },
     field = { type = "string", default = "text", help = "txt: the field that is written" },
@@ -138,6 +139,7 @@ local function fields_of(list)
   local out, seen = {}, {}
   for i, entry in ipairs(list) do
     if type(entry) ~= "string" then return nil, ("fields[%d] is not a name"):format(i), "misuse" end
+    entry = entry:gsub("%?$", "")
     local name, path = entry:match "^([^=]+)=(.+)$"
     path = path or entry
     name = name or path
@@ -276,7 +278,7 @@ function Target:write(paths, tell)
   self.files = must(self.export:finish())
   for i = 1, #(self.options.fields or {}) do
     local lacking, records = self.export:lacking(i)
-    if records > 0 and lacking == records then
+    if records > 0 and lacking == records and self.options.fields[i]:sub(-1) ~= "?" then
       raise("misuse", "fields: no record has '%s'", self.options.fields[i])
     end
   end
