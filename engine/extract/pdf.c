@@ -257,6 +257,7 @@ static int give_page(struct pdf *d, uint32_t number, struct err *err) {
   if (number < d->pages && slot(d, number + 1)->number == number + 1) next = slot(d, number + 1);
   if (p->number != number) return 0; /* left out: the server has said so */
   buf_reset(&d->text);
+  if (next) pdf_link(p, next);
   rc = pdf_write(p, next, &d->style, &d->text, err);
   if (rc) return rc;
   d->has_text = d->has_text || p->block_count > 0;

@@ -233,6 +233,30 @@ static bool grow_table(const struct layout *y, const struct pdf_line *lines, siz
   return true;
 }
 
+static int number_of(const struct pdf_page *p, const struct pdf_piece *l) {
+  int value = 0;
+  for (size_t i = l->from; i < l->to; i++) {
+    uint32_t c = p->glyphs[i].c;
+    if (c < '0' || c > '9' || i - l->from >= 3) return -1;
+    value = value * 10 + (int)(c - '0');
+  }
+  return value;
+}
+
+/* Numbers that count, and text beside them: a list, not a table. */
+static bool is_counted(const struct layout *y, const struct pdf_line *lines,
+                       const struct found_table *t) {
+  int last = -1;
+  for (size_t i = t->from; i < t->to; i++) {
+    const struct pdf_line *l = &lines[i];
+    if (span_of(&t->columns, l->pieces[0]) != 0) continue;
+    int value = number_of(y->page, l->pieces[0]);
+    if (value < 0 || (last >= 0 && value != last + 1)) return false;
+    last = value;
+  }
+  return t->columns.n == 2 && last >= 0;
+}
+
 /* Are these rows really a table? */
 static bool is_table(const struct layout *y, const struct pdf_line *lines,
                      const struct found_table *t) {
@@ -256,7 +280,7 @@ static bool is_table(const struct layout *y, const struct pdf_line *lines,
   if (leaders * 4 >= rows) return false;                           /* a table of contents */
   if (!y->style->mono_body && mono * 10 > chars * 6) return false; /* code */
   if (multi < (t->columns.n >= 3 ? 2u : 3u)) return false;
-  if (markers * 2 > multi) return false;
+  if (markers * 2 > multi || is_counted(y, lines, t)) return false;
   for (size_t c = 0; c < t->columns.n; c++) fulls += used[c] >= 2 && full[c] * 10 >= used[c] * 7;
   return fulls < 2 || fulls * 2 < t->columns.n;
 }
@@ -335,7 +359,12 @@ static int write_table(struct layout *y, struct pdf_line *lines, const struct fo
   struct pdf_block *b = pdf_add_block(y->page, PDF_TABLE);
   int rc = b ? table_write(&table, "", &y->page->text, y->err)
              : err_nomem(y->err, sizeof *b, "a page's parts");
-  if (!rc) b->to = y->page->text.len;
+  if (!rc) {
+    b->to = y->page->text.len;
+    b->columns = (int)t->columns.n;
+    b->left = t->columns.left[0];
+    b->right = t->columns.left[t->columns.n - 1];
+  }
   for (size_t c = 0; c < t->columns.n; c++) buf_clear(&cells[c]);
   table_clear(&table);
   return rc;
@@ -424,16 +453,16 @@ static void measure_side(struct pdf_piece **v, size_t n, float x, bool is_right,
   }
   for (size_t i = 0; i < n;) {
     struct pdf_piece *first = NULL;
-    float left = INFINITY, right = -INFINITY;
+    float width = 0;
     for (; i < n; i++) {
       if ((v[i]->left > x) != is_right) continue;
       if (first && !on_row(first, v[i])) break;
       if (!first) first = v[i];
-      left = fminf(left, v[i]->left), right = fmaxf(right, v[i]->right);
+      width += v[i]->right - v[i]->left;
     }
     if (!first) break;
     s->rows++;
-    s->filled += right - left >= FILL * (s->right - s->left);
+    s->filled += width >= FILL * (s->right - s->left);
   }
 }
 

@@ -56,13 +56,20 @@ enum pdf_kind { PDF_PARAGRAPH, PDF_HEADING, PDF_ITEM, PDF_LINES, PDF_TABLE, PDF_
 
 struct pdf_block {
   enum pdf_kind kind;
-  int level;        /* of a heading 1–6, of an item from 0 */
-  size_t from, to;  /* in the page's text */
-  bool open;        /* no sentence ends here: it may go on in the next block */
-  bool full;        /* … and its last line is full */
-  bool goes_on;     /* it begins in the middle of a sentence */
-  bool may_go_on;   /* it does not look like a beginning */
-  bool first, last; /* of its region: only there text goes on in another one */
+  int level;         /* of a heading 1–6, of an item from 0 */
+  size_t from, to;   /* in the page's text */
+  bool open;         /* no sentence ends here: it may go on in the next block */
+  bool full;         /* … and its last line is full */
+  bool goes_on;      /* it begins in the middle of a sentence */
+  bool may_go_on;    /* it does not look like a beginning */
+  bool first, last;  /* of its region: only there text goes on in another one */
+  int columns;       /* of a table … */
+  float left, right; /* … and where its first and last column begin */
+  enum {
+    PDF_WHOLE,
+    PDF_NO_HEAD,
+    PDF_NO_RULE
+  } part; /* of a table that goes on from the page before */
 };
 
 struct pdf_page {
@@ -120,6 +127,8 @@ void pdf_drop_running(struct pdf_page *const *window, size_t n, size_t at,
                       const struct pdf_style *s);
 /* Pieces to blocks. */
 int pdf_layout(struct pdf_page *p, struct pdf_style *style, struct err *err);
+/* Does a table go on from page p to the next? Then it is one: its head is not written again. */
+void pdf_link(const struct pdf_page *p, struct pdf_page *next);
 /* Appends the page's text; `next` (may be NULL) is the page behind it, on which a sentence may go
  * on. */
 int pdf_write(const struct pdf_page *p, const struct pdf_page *next, const struct pdf_style *s,

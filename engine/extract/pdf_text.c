@@ -146,7 +146,8 @@ struct writer {
   struct buf *out;
   size_t began; /* of the block's words in out */
   bool bold, code, space;
-  bool plain; /* no marks */
+  bool plain;   /* no marks */
+  bool counted; /* a dot is put behind the first piece: "1" is "1." */
 };
 
 static void close_marks(struct writer *w) {
@@ -237,6 +238,7 @@ static void put_line(struct writer *w, const struct pdf_line *l) {
                w->p->glyphs[l->pieces[i - 1]->from].size > 1.8f * l->size;
     if (i > 0 && !cap) w->space = true;
     put_piece(w, l->pieces[i]);
+    if (i == 0 && w->counted) buf_addc(w->out, '.');
   }
 }
 
@@ -458,6 +460,15 @@ static int measure_shape(const struct pdf_line *lines, size_t n, struct shape *s
 
 /* ---- kinds of lines ---- */
 
+/* A number that stands apart before the text. */
+static bool is_bare_number(const struct pdf_page *p, const struct pdf_line *l) {
+  const struct pdf_piece *q = l->pieces[0];
+  if (l->n < 2 || q->to - q->from > 3) return false;
+  for (size_t i = q->from; i < q->to; i++)
+    if (!is_digit(p->glyphs[i].c)) return false;
+  return !l->number;
+}
+
 /* "1. ", "12) ", "a) ", "(iv) ", "– ": characters of a mark that something follows; 0: none. */
 static size_t enumerator(const struct pdf_page *p, const struct pdf_line *l) {
   const struct pdf_piece *q = l->pieces[0];
@@ -466,6 +477,7 @@ static size_t enumerator(const struct pdf_page *p, const struct pdf_line *l) {
   for (; i < q->to && n < 7 && !pdf_is_space(p->glyphs[i].c); i++) c[n++] = p->glyphs[i].c;
   bool more = i < q->to || l->n > 1;
   if (!more || n == 0 || n > 6) return 0;
+  if (is_bare_number(p, l)) return n;
   if (n == 1 && (c[0] == '-' || c[0] == 0x2013 || c[0] == '*')) return n;
   size_t from = c[0] == '(' ? 1 : 0;
   if (c[n - 1] != ')' && (from || c[n - 1] != '.')) return 0;
@@ -762,6 +774,7 @@ static int write_block(struct building *g, const struct pdf_line *lines, size_t 
     } else if (above) {
       join(&w, l);
     }
+    w.counted = i == 0 && kind == PDF_ITEM && !l->item && is_bare_number(p, l);
     put_line(&w, l);
   }
   close_marks(&w);
@@ -899,7 +912,20 @@ static bool goes_on(const struct pdf_block *a, const struct pdf_block *b) {
          (b->goes_on || (a->full && b->may_go_on && b->kind == PDF_PARAGRAPH));
 }
 
+/* The length of the first line of s, with its end. */
+static size_t line_length(const char *s, size_t n) {
+  const char *end = memchr(s, '\n', n);
+  return end ? (size_t)(end - s) + 1 : n;
+}
+
 static void write_one(const struct pdf_page *p, const struct pdf_block *b, struct buf *out) {
+  if (b->kind == PDF_TABLE && b->part != PDF_WHOLE) {
+    const char *s = text_of(p, b);
+    size_t n = b->to - b->from, head = line_length(s, n), rule = line_length(s + head, n - head);
+    if (b->part == PDF_NO_RULE) buf_add(out, s, head);
+    buf_add(out, s + head + rule, n - head - rule);
+    return;
+  }
   if (b->kind == PDF_HEADING) {
     for (int i = 0; i < b->level; i++) buf_addc(out, '#');
     buf_addc(out, ' ');
@@ -923,6 +949,10 @@ static void write_seam(const struct pdf_style *s, const struct pdf_block *a,
     if (seam == SEAM_SPACE) buf_addc(out, ' ');
     return;
   }
+  if (a && b && b->kind == PDF_TABLE && b->part != PDF_WHOLE) {
+    buf_addc(out, '\n');
+    return;
+  }
   bool list = a && b && a->kind == PDF_ITEM && b->kind == PDF_ITEM;
   buf_adds(out, list ? "\n" : "\n\n");
 }
@@ -933,6 +963,27 @@ static void write_notes(const struct pdf_page *p, struct buf *out) {
       write_one(p, &p->blocks[i], out);
       buf_adds(out, "\n\n");
     }
+}
+
+static const struct pdf_block *last_text(const struct pdf_page *p) {
+  for (size_t i = p->block_count; i-- > 0;)
+    if (p->blocks[i].kind != PDF_NOTE) return &p->blocks[i];
+  return NULL;
+}
+
+void pdf_link(const struct pdf_page *p, struct pdf_page *next) {
+  const struct pdf_block *a = last_text(p), *first = first_text(next);
+  if (!a || !first || a->kind != PDF_TABLE || first->kind != PDF_TABLE) return;
+  struct pdf_block *b = &next->blocks[first - next->blocks];
+  if (a->columns != b->columns) return;
+  size_t head = line_length(text_of(p, a), a->to - a->from);
+  bool same = line_length(text_of(next, b), b->to - b->from) == head &&
+              !memcmp(text_of(p, a), text_of(next, b), head);
+  bool aligned = fabsf(a->left - b->left) < 4 && fabsf(a->right - b->right) < 12;
+  if (same && b->to - b->from > 2 * head)
+    b->part = PDF_NO_HEAD;
+  else if (aligned)
+    b->part = PDF_NO_RULE;
 }
 
 /* The first block of the chain of joined ones that ends at `tail`. */
