@@ -28,14 +28,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIECES_MAX  20000
-#define BINS        512
-#define DEPTH       5
-#define GUTTERS     12
-#define GUTTER      0.8f /* of the body's size: the narrowest */
-#define COLUMN_GAP  0.6f /* … between the columns of a table */
-#define FILL        0.6f /* of a column's width that most of its lines fill */
-#define COLUMNS_MAX 24
+#define PIECES_MAX 20000
+#define BINS       512
+#define DEPTH      5
+#define GUTTERS    12
+#define GUTTER     0.8f /* of the body's size: the narrowest */
+#define COLUMN_GAP 0.6f /* … between the columns of a table */
+#define FILL       0.6f /* of a column's width that most of its lines fill */
 
 struct layout {
   struct pdf_page *page;
@@ -132,21 +131,15 @@ static size_t make_rows(struct layout *y, struct pdf_piece **v, size_t n, struct
 
 /* ---- tables ---- */
 
-/* Stretches of x that hold pieces: the columns of a table that is being found. */
-struct spans {
-  float left[COLUMNS_MAX], right[COLUMNS_MAX];
-  size_t n;
-};
-
 /* Puts [left, right] into the spans, joining what comes closer than gap. False: too many. */
-static bool spans_add(struct spans *s, float left, float right, float gap) {
+static bool spans_add(struct pdf_spans *s, float left, float right, float gap) {
   size_t i = 0, k;
   while (i < s->n && s->right[i] + gap < left) i++;
   for (k = i; k < s->n && s->left[k] - gap <= right; k++) {
     left = fminf(left, s->left[k]);
     right = fmaxf(right, s->right[k]);
   }
-  if (k == i && s->n == COLUMNS_MAX) return false;
+  if (k == i && s->n == PDF_COLUMNS) return false;
   size_t tail = s->n - k;
   memmove(&s->left[i + 1], &s->left[k], tail * sizeof *s->left);
   memmove(&s->right[i + 1], &s->right[k], tail * sizeof *s->right);
@@ -155,20 +148,20 @@ static bool spans_add(struct spans *s, float left, float right, float gap) {
   return true;
 }
 
-static bool add_row(struct spans *s, const struct pdf_line *l, float gap) {
+static bool add_row(struct pdf_spans *s, const struct pdf_line *l, float gap) {
   for (size_t i = 0; i < l->n; i++)
     if (!spans_add(s, l->pieces[i]->left, l->pieces[i]->right, gap)) return false;
   return true;
 }
 
-static size_t span_of(const struct spans *s, const struct pdf_piece *l) {
+static size_t span_of(const struct pdf_spans *s, const struct pdf_piece *l) {
   float x = (l->left + l->right) / 2;
   size_t i = 0;
   while (i + 1 < s->n && s->left[i + 1] <= x) i++;
   return i;
 }
 
-static size_t columns_used(const struct spans *s, const struct pdf_line *l) {
+static size_t columns_used(const struct pdf_spans *s, const struct pdf_line *l) {
   size_t n = 0, last = SIZE_MAX;
   for (size_t i = 0; i < l->n; i++) {
     size_t c = span_of(s, l->pieces[i]);
@@ -186,7 +179,7 @@ static bool is_marker(const struct pdf_page *p, const struct pdf_piece *l) {
 
 struct found_table {
   size_t from, to; /* rows */
-  struct spans columns;
+  struct pdf_spans columns;
 };
 
 /* How far down does the table that begins at row `from` go? */
@@ -194,7 +187,7 @@ static bool grow_table(const struct layout *y, const struct pdf_line *lines, siz
                        struct found_table *t) {
   float gap = COLUMN_GAP * lines[from].size;
   size_t last_multi = from;
-  struct spans s = {.n = 0}, next;
+  struct pdf_spans s = {.n = 0}, next;
   if (lines[from].n < 2 || !add_row(&s, &lines[from], gap) || s.n < 2) return false;
   t->from = from;
   t->to = from + 1;
@@ -260,7 +253,7 @@ static bool is_counted(const struct layout *y, const struct pdf_line *lines,
 /* Are these rows really a table? */
 static bool is_table(const struct layout *y, const struct pdf_line *lines,
                      const struct found_table *t) {
-  size_t multi = 0, markers = 0, full[COLUMNS_MAX] = {0}, used[COLUMNS_MAX] = {0}, fulls = 0;
+  size_t multi = 0, markers = 0, full[PDF_COLUMNS] = {0}, used[PDF_COLUMNS] = {0}, fulls = 0;
   size_t mono = 0, chars = 0, leaders = 0;
   for (size_t i = t->from; i < t->to; i++) {
     const struct pdf_line *l = &lines[i];
@@ -287,7 +280,7 @@ static bool is_table(const struct layout *y, const struct pdf_line *lines,
 
 /* A row that goes on with the row above: nothing in the first column, set close, and words. */
 static bool continues_row(const struct layout *y, const struct pdf_line *l,
-                          const struct pdf_line *above, const struct spans *s, float usual) {
+                          const struct pdf_line *above, const struct pdf_spans *s, float usual) {
   float step = l->bottom - above->bottom;
   if (span_of(s, l->pieces[0]) == 0 && l->n > 1) return false;
   if (span_of(s, l->pieces[0]) == 0)
@@ -338,7 +331,7 @@ static bool same_row(const struct layout *y, const struct pdf_line *lines, size_
 
 static int write_table(struct layout *y, struct pdf_line *lines, const struct found_table *t) {
   struct table table;
-  struct buf cells[COLUMNS_MAX];
+  struct buf cells[PDF_COLUMNS];
   float usual = usual_step(lines, t->from, t->to), step = line_step(lines, t);
   table_init(&table);
   for (size_t c = 0; c < t->columns.n; c++) buf_init(&cells[c]);
@@ -361,6 +354,8 @@ static int write_table(struct layout *y, struct pdf_line *lines, const struct fo
              : err_nomem(y->err, sizeof *b, "a page's parts");
   if (!rc) {
     b->to = y->page->text.len;
+    y->style->table = t->columns;
+    y->style->table_page = y->page->number;
     b->columns = (int)t->columns.n;
     b->left = t->columns.left[0];
     b->right = t->columns.left[t->columns.n - 1];
@@ -368,6 +363,28 @@ static int write_table(struct layout *y, struct pdf_line *lines, const struct fo
   for (size_t c = 0; c < t->columns.n; c++) buf_clear(&cells[c]);
   table_clear(&table);
   return rc;
+}
+
+/* Rows at the top of a page that fit the columns of the table with which the page before ended. */
+static bool continue_table(const struct layout *y, const struct pdf_line *lines, size_t n,
+                           struct found_table *t) {
+  const struct pdf_spans *s = &y->style->table;
+  size_t rows = 0, multi = 0;
+  if (s->n < 2 || y->style->table_page + 1 != y->page->number || y->page->block_count) return false;
+  for (; rows < n; rows++) {
+    const struct pdf_line *l = &lines[rows];
+    size_t last = SIZE_MAX, k = 0;
+    for (; k < l->n; k++) {
+      size_t c = span_of(s, l->pieces[k]);
+      if (c == last || l->pieces[k]->left < s->left[c] - 4 || l->pieces[k]->right > s->right[c] + 4)
+        break;
+      last = c;
+    }
+    if (k < l->n || (l->n == 1 && (rows == 0 || last == 0))) break;
+    multi += l->n > 1 && l->pieces[0]->left < s->left[0] + 4;
+  }
+  *t = (struct found_table){0, rows, *s};
+  return multi > 0;
 }
 
 /* ---- a flow: tables and what is between them ---- */
@@ -378,7 +395,8 @@ static int flow(struct layout *y, struct pdf_piece **v, size_t n) {
   int rc = count == SIZE_MAX ? ERR_NOMEM : 0;
   for (size_t i = 0; !rc && i < count;) {
     struct found_table t;
-    if (!grow_table(y, lines, count, i, &t) || !is_table(y, lines, &t)) {
+    bool goes_on = i == 0 && continue_table(y, lines, count, &t);
+    if (!goes_on && (!grow_table(y, lines, count, i, &t) || !is_table(y, lines, &t))) {
       i++;
       continue;
     }
@@ -586,6 +604,7 @@ int pdf_layout(struct pdf_page *p, struct pdf_style *style, struct err *err) {
     if (!rc && n > upright) rc = plain_order(&y, v + upright, n - upright);
   }
   mem_free(v);
+  if (p->block_count == 0 || p->blocks[p->block_count - 1].kind != PDF_TABLE) style->table.n = 0;
   if (!rc) rc = buf_check(&p->text, "a page's text", err);
   return rc;
 }

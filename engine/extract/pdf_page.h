@@ -22,8 +22,9 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define PDF_SIZES 512 /* half points: sizes up to 256 pt are told apart */
-#define PDF_EDGES 8   /* rows looked at per page, four above and four below */
+#define PDF_SIZES   512 /* half points: sizes up to 256 pt are told apart */
+#define PDF_COLUMNS 24  /* of a table */
+#define PDF_EDGES   8   /* rows looked at per page, four above and four below */
 
 struct pdf_glyph {
   uint32_t c; /* U+000A ends a line */
@@ -94,6 +95,12 @@ struct pdf_entry {
   uint64_t title; /* hash of its letters and digits */
 };
 
+/* Stretches of x that hold pieces: the columns of a table. */
+struct pdf_spans {
+  float left[PDF_COLUMNS], right[PDF_COLUMNS];
+  size_t n;
+};
+
 /* What is known of the document so far. */
 struct pdf_style {
   uint64_t sizes[PDF_SIZES]; /* characters of that size */
@@ -104,6 +111,8 @@ struct pdf_style {
   uint32_t shifts;           /* … the mean of so many */
   bool mono_body;            /* the whole document is typewritten: nothing in it is code */
   float gutter;              /* where columns were divided last; 0: nowhere */
+  struct pdf_spans table;    /* with which page `table_page` ended; it may go on overleaf */
+  uint32_t table_page;
   int levels[PDF_SIZES];     /* headings: level by size; 0: not known */
   int deepest;               /* the level of headings that are only bold */
   bool settled;              /* levels are fixed */

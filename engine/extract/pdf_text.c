@@ -922,7 +922,7 @@ static void write_one(const struct pdf_page *p, const struct pdf_block *b, struc
   if (b->kind == PDF_TABLE && b->part != PDF_WHOLE) {
     const char *s = text_of(p, b);
     size_t n = b->to - b->from, head = line_length(s, n), rule = line_length(s + head, n - head);
-    if (b->part == PDF_NO_RULE) buf_add(out, s, head);
+    if (b->part == PDF_NO_RULE) buf_add(out, s, head + rule < n ? head : head - 1);
     buf_add(out, s + head + rule, n - head - rule);
     return;
   }

@@ -142,6 +142,26 @@ static void tables(void) {
         "1. one\n2. two\n3. three\n\n");
 }
 
+#define ROW(y, a, b, c) LEFT(y, a) AT("F", "11", "200", y, b) RIGHT(y, c)
+
+static void tables_go_on_overleaf(void) {
+  const char *const three[] = {TEXT("600", "Words.") ROW("126", "Name", "Type", "Default")
+                                   ROW("112", "one", "int", "1") ROW("98", "two", "int", "2"),
+                               ROW("680", "Name", "Type", "Default") ROW("666", "three", "int", "3")
+                                   ROW("652", "four", "int", "4"),
+                               ROW("680", "five", "int", "5") TEXT("640", "More words.")};
+  gives_pages(
+      three, 3,
+      "Words.\n\n| Name | Type | Default |\n|---|---|---|\n| one | int | 1 |\n| two | int | 2 "
+      "|\n| three | int | 3 |\n| four | int | 4 |\n| five | int | 5 |\n\nMore words.\n\n");
+  CHECK_INT(page_count, 3);
+  /* numbers that count are a list */
+  gives(LEFT("700", "1") AT("F", "11", "100", "700", "one") LEFT("686", "2")
+            AT("F", "11", "100", "686", "two") LEFT("672", "3")
+                AT("F", "11", "100", "672", "three"),
+        "1. one\n2. two\n3. three\n\n");
+}
+
 static void columns(void) {
   /* drawn row by row, as some programs do; a title spans both columns */
 #define HALF1 "A column of a page is half as wide as"
@@ -288,6 +308,7 @@ int main(void) {
     TEST(headings_and_bold);
     TEST(lists_and_tables);
     TEST(tables);
+    TEST(tables_go_on_overleaf);
     TEST(columns);
     TEST(cut_words);
     TEST(code);
