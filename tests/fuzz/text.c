@@ -13,23 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void quality(const struct buf *text) {
-  static const struct c4_options o = {true, true, 3, 1000, NULL, 0};
-  struct quality_work *work;
-  struct quality q;
-  struct c4_facts facts;
-  struct buf out;
-  buf_init(&out);
-  if (quality_work_new(&work, NULL, 0, NULL)) abort();
-  if (quality_measure(work, text->data, text->len, QUALITY_REPETITION | QUALITY_DIVERSITY, 30, &q,
-                      NULL))
-    abort();
-  if (quality_c4(text->data ? text->data : "", text->len, &o, &out, &facts, NULL)) abort();
-  if (q.words > q.pieces || q.characters > text->len || out.len > text->len) abort();
-  quality_work_free(work);
-  buf_clear(&out);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void by_blocks(const char *s, size_t n, const char *name, size_t block, struct buf *out) {

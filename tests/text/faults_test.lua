@@ -21,6 +21,15 @@ for _, method in ipairs { "recursive", "sentence", "markdown", "code" } do
 end
 local cut = say(chunk.new { mode = "python", separators = { "\\s", "" }, regex = true, size = 9, keep_separator = false })
 say(cut(cleaned))
+local phrases = say(text.phrases { "all rights", "cookies" })
+say(text.clean(("Mail a@b.de, Caf\u{C3}\u{A9}.\nAll rights reserved\nx1\nx1\n"):rep(40),
+  { pii = { "email" }, boilerplate = phrases, repeated_lines = 1, lower = true }))
+local quality = require "engine.quality"
+say(say(quality.meter { "the", "of" }):measure(cleaned, { repetition = true, diversity = true }))
+say(quality.c4(cleaned, { phrases = { { "wiese" } } }))
+local chosen = say(require("engine.select").new(1 << 20))
+for i = 1, 3000 do say(chosen:add("group" .. i % 2000, i % 7, "draw" .. i, 1)) end
+say(chosen:choose(9, 20))
 say(text.to_utf8("Caf\xe9 "):rep(100))
 say(text.nfc(s))
 local d = say(dedup.new { memory = 1, scratch = arg[1] })
