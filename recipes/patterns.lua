@@ -15,12 +15,13 @@ return lathe.recipe "patterns" {
     output_dir   = { default = "data/processed", help = "Where the files go." },
     input_file   = { default = "", help = "A JSONL file to be divided, in the place of patterns." },
     train_ratio  = { default = 0.8, type = "number", min = 0, max = 1, help = "The share for training." },
+    group        = { default = "id", help = "What stays together: id (each record by itself), or document (a pattern)." },
     seed         = { default = 42, type = "integer", help = "Another seed, another division." },
   },
 
   lathe.read      { "$patterns_dir", type = "pattern", unless = "$input_file" },
   lathe.read      { "$input_file", name = "given", when = "$input_file" },
-  lathe.partition { train_ratio = "$train_ratio", seed = "$seed", method = "exact", group = "id" },
-  lathe.write     { { "$output_dir/training_data.jsonl", "$output_dir/{split}.jsonl" }, unless = "$input_file" },
+  lathe.partition { train_ratio = "$train_ratio", seed = "$seed", method = "exact", group = "$group" },
+  lathe.write     { { "$output_dir/{split}.jsonl", "$output_dir/training_data.jsonl" }, unless = "$input_file" },
   lathe.write     { "$output_dir/{split}.jsonl", name = "sides", when = "$input_file" },
 }
