@@ -63,7 +63,12 @@ end
 
 local function is_tar(head) return head:sub(258, 262) == "ustar" end
 
-local function begin_of(head) return (head:gsub("^\xef\xbb\xbf", ""):match "^%s*(.-)$") end
+-- A text without byte order mark and blanks at its beginning.
+local function begin_of(head)
+  local from = head:sub(1, 3) == "\xef\xbb\xbf" and 4 or 1
+  local first = head:find("%S", from)
+  return first and head:sub(first) or ""
+end
 
 -- ---- JSON or JSONL ----
 
@@ -112,8 +117,9 @@ end
 -- Text, or what has zero bytes and is no UTF-16: the encoding's name, or nil.
 local function encoding_of(head)
   if not head:find("\0", 1, true) then
-    local controls = select(2, head:gsub("[\1-\8\14-\26\28-\31]", ""))
-    if controls > 8 + #head // 20 then return nil end
+    local first = head:sub(1, 1024)
+    local controls = select(2, first:gsub("[\1-\8\14-\26\28-\31]", ""))
+    if controls > 8 + #first // 20 then return nil end
     return "bytes"
   end
   local found = text.detect(head)
