@@ -83,7 +83,7 @@ test.case("a stage's options are options of stage, and of a recipe by name", fun
     local failed, _, message = run "stage chunk in.jsonl - --siez 2"
     test.equal(failed, 2)
     test.contains(message, "did you mean '--size'?")
-    status, out, err = run "run r.lua --read.provenance --read.kinds jsonl,md --plan"
+    status, _, err = run "run r.lua --read.provenance --read.kinds jsonl,md --plan"
     test.equal(status, 0, err)
     status, out, err = run "run r.lua --third.normalise 1 --plan"
     test.equal(status, 2, out)
