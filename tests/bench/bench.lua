@@ -18,6 +18,7 @@ local hash = require "engine.hash"
 local jinja = require "lathe.jinja"
 local json = require "engine.json"
 local model = require "engine.model"
+local pass = require "engine.pass"
 local safetensors = require "engine.safetensors"
 local tensor = require "engine.tensor"
 local tokenizer = require "engine.tokenizer"
@@ -395,8 +396,8 @@ bench { name = "signature", title = "MinHash signature, 128 perm., 1T", unit = "
     return { amount = ROUND * count / 1e6, peer_amount = count / 1e6, run = run, ask = { sets = path, sizes = sizes, dir = dir } }
   end }
 
-bench { name = "jsonl", title = "JSONL, 3 fields of each record", unit = "MB/s", peers = { "orjson" }, same = equal,
-  prepare = function()
+local function records()
+  if not shared.records then
     local c, out = corpus(), {}
     for i, doc in ipairs(c.docs) do
       for k = 0, 3 do
@@ -406,7 +407,14 @@ bench { name = "jsonl", title = "JSONL, 3 fields of each record", unit = "MB/s",
       end
     end
     local lines = table.concat(out)
-    local path = put("records.jsonl", lines)
+    shared.records = { path = put("records.jsonl", lines), amount = #lines / MB }
+  end
+  return shared.records
+end
+
+bench { name = "jsonl", title = "JSONL, 3 fields of each record", unit = "MB/s", peers = { "orjson" }, same = equal,
+  prepare = function()
+    local path = records().path
     local function run()
       local total = 0
       for line in file.lines(path) do
@@ -415,8 +423,42 @@ bench { name = "jsonl", title = "JSONL, 3 fields of each record", unit = "MB/s",
       end
       return function() return total end
     end
-    return { amount = #lines / MB, run = run, ask = { jsonl = path } }
+    return { amount = records().amount, run = run, ask = { jsonl = path } }
   end }
+
+-- read | filter { field = "metadata.page", min = 1 } | write: three of four records pass.
+local function pass_row(name, title, peers, pass_on)
+  bench { name = name, title = title, unit = "MB/s", peers = peers, same = equal,
+    prepare = function()
+      local path, target = records().path, dir .. "/passed.jsonl"
+      local function run()
+        local w <close> = assert(file.replace(target, false))
+        local lines <close> = assert(file.lines(path))
+        local kept = pass_on(lines, w)
+        assert(w:commit())
+        return function() return { kept, file.stat(target).size } end
+      end
+      return { amount = records().amount, run = run, ask = { jsonl = path, out = target .. ".peer" } }
+    end }
+end
+
+pass_row("jsonl-pass-lua", "JSONL: read, filter in Lua, write", { "orjson" }, function(lines, w)
+  local kept = 0
+  for line in lines do
+    local r = json.record(line)
+    if r.metadata.page >= 1 then
+      w:write(json.encode(r), "\n")
+      kept = kept + 1
+    end
+  end
+  return kept
+end)
+
+pass_row("jsonl-pass-builtin", "JSONL: read, filter built in, write", { "orjson", "duckdb" }, function(lines, w)
+  local passer = pass.new("metadata.page", { { "min", 1 } })
+  repeat local failed = passer(lines, w) until failed == nil
+  return #passer
+end)
 
 local function hash_bench(name, title, peer, compute)
   bench { name = name, title = title, unit = "MB/s", peers = { peer }, same = equal,

@@ -300,6 +300,38 @@ def orjson_(q):
     return run
 
 
+@for_each(["jsonl-pass-lua", "jsonl-pass-builtin"], "orjson")
+def orjson_pass(q):
+    import orjson
+
+    def run():
+        kept = 0
+        with open(q["jsonl"], "rb") as lines, open(q["out"], "wb") as out:
+            for line in lines:
+                if orjson.loads(line)["metadata"]["page"] >= 1:
+                    out.write(line)
+                    kept += 1
+        yield
+        yield [kept, os.path.getsize(q["out"])]
+    return run
+
+
+@peer("jsonl-pass-builtin", "duckdb")
+def duckdb_pass(q):
+    """It writes its own JSON, so the size is not compared."""
+    import duckdb
+    db = duckdb.connect()
+    db.execute("SET threads = 1")
+
+    def run():
+        kept = db.execute(f"COPY (SELECT * FROM read_json('{q['jsonl']}', format = 'newline_delimited') "
+                          f"WHERE metadata.page >= 1) TO '{q['out']}' (FORMAT json)").fetchone()[0]
+        yield
+        with open(q["jsonl"], "rb") as f:
+            yield [kept, sum(len(line) for line in f if b'"page":0' not in line)]
+    return run
+
+
 # ---- hashes ----
 
 @peer("sha256", "hashlib")
