@@ -259,7 +259,7 @@ static int split_hard(struct chunk_job *j, size_t a, size_t to) {
 
 /* ---- separators ---- */
 
-#define NONE ((size_t)-1)
+#define NONE CHUNK_NONE
 
 /* Of a run of one character ("\n\n" in "\n\n\n") only the first place counts. */
 static bool begins_run(const struct chunk_separator *sep, const char *s, size_t from, size_t m) {
@@ -272,30 +272,18 @@ static bool begins_run(const struct chunk_separator *sep, const char *s, size_t 
 /* The first match at or behind `at` that ends by `to`. `from`: where the stretch begins. */
 static size_t first_match(const struct chunk_separator *sep, const char *s, size_t from, size_t at,
                           size_t to) {
-  while (at < to && to - at >= sep->n) {
-    const char *p = memchr(s + at, sep->s[0], to - at - sep->n + 1);
-    if (!p) return NONE;
-    size_t m = (size_t)(p - s);
-    if (!memcmp(p, sep->s, sep->n) && begins_run(sep, s, from, m)) return m;
-    at = m + 1;
-  }
-  return NONE;
+  size_t m = chunk_find_first(sep, s, at, to);
+  while (m != NONE && !begins_run(sep, s, from, m)) m = chunk_find_first(sep, s, m + 1, to);
+  return m;
 }
 
 /* The last match in [low, high], ends by `to`. */
 static size_t last_match(const struct chunk_separator *sep, const char *s, size_t from, size_t low,
                          size_t high, size_t to) {
-  if (to - from < sep->n) return NONE;
-  if (high > to - sep->n) high = to - sep->n;
-  while (high >= low) {
-    const char *p = memrchr(s + low, sep->s[0], high - low + 1);
-    if (!p) return NONE;
-    size_t m = (size_t)(p - s);
-    if (!memcmp(p, sep->s, sep->n) && begins_run(sep, s, from, m)) return m;
-    if (m == low) return NONE;
-    high = m - 1;
-  }
-  return NONE;
+  size_t m = chunk_find_last(sep, s, low, high, to);
+  while (m != NONE && !begins_run(sep, s, from, m))
+    m = m > low ? chunk_find_last(sep, s, low, m - 1, to) : NONE;
+  return m;
 }
 
 /* One stretch and the separator it is cut at. A match m ends a piece at left(m), and the next one

@@ -3,6 +3,7 @@
  *
  *   chunk.c           options, spans out, native recursive, character and token chunking
  *   chunk_index.c     how long a stretch is, and how far a size reaches, in constant time
+ *   chunk_find.c      where a separator stands
  *   chunk_exact.c     LangChain's two packages
  *   chunk_regex.c     separators that are regular expressions
  *   chunk_borders.c   borders of several strengths → chunks: what the next three share
@@ -39,6 +40,15 @@ size_t chunk_index_length(const struct chunk_index *x, size_t from, size_t to);
 size_t chunk_index_reach(const struct chunk_index *x, size_t from, size_t size);
 /* The first character border `at` with length(at, to) ≤ size; never behind `to`. */
 size_t chunk_index_back(const struct chunk_index *x, size_t to, size_t size);
+
+/* ---- chunk_find.c ---- */
+
+#define CHUNK_NONE ((size_t)-1)
+/* The first place at or behind `at` where the separator (one byte or more) stands and ends by `to`; the
+ * last one in [low, high]; or CHUNK_NONE. */
+size_t chunk_find_first(const struct chunk_separator *sep, const char *s, size_t at, size_t to);
+size_t chunk_find_last(const struct chunk_separator *sep, const char *s, size_t low, size_t high,
+                       size_t to);
 
 /* ---- chunk.c ---- */
 
