@@ -226,11 +226,18 @@ local function without_place(value)
   return out
 end
 
-local function show_options(options)
+-- Those that are not what they are by default.
+local function show_options(options, specs)
   local names, out = {}, {}
+  local function usual(name, value)
+    local default = specs and specs[name] and specs[name].default
+    if default == nil then return false end
+    local fine, same = pcall(function() return json.encode(value, { sort = true }) == json.encode(default, { sort = true }) end)
+    return fine and same
+  end
   for name, value in pairs(options or {}) do
     local kind = type(value)
-    if kind ~= "function" and kind ~= "userdata" then names[#names + 1] = name end
+    if kind ~= "function" and kind ~= "userdata" and not usual(name, value) then names[#names + 1] = name end
   end
   table.sort(names)
   for _, name in ipairs(names) do
@@ -250,7 +257,7 @@ local function put_stages(out, ctx)
     for reason, n in pairs(s.reasons or {}) do reasons[#reasons + 1] = ("%s: %s"):format(reason, number(n)) end
     table.sort(reasons)
     list[#list + 1] = { s.name, number(s.records_in), number(s.records_out),
-      s.rejected > 0 and ("%s (%s)"):format(number(s.rejected), table.concat(reasons, ", ")) or "0", show_options(s.options) }
+      s.rejected > 0 and ("%s (%s)"):format(number(s.rejected), table.concat(reasons, ", ")) or "0", show_options(s.options, s.specs) }
   end
   if #list == 0 then return end
   out[#out + 1] = "| stage | in | out | rejected | options |"

@@ -598,7 +598,8 @@ function Run:history(stage)
     local s = self.plan.stages[i]
     local m = s.manifest
     if m then
-      list[#list + 1] = { name = s.name, stage = s.stage, options = s.options, records_in = m.records_in,
+      list[#list + 1] = { name = s.name, stage = s.stage, options = s.options, specs = s.module.options,
+        records_in = m.records_in,
         records_out = s.kind == "artifact" and m.records_in or m.records_out, rejected = m.rejected, reasons = m.reasons }
     end
   end
