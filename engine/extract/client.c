@@ -684,7 +684,7 @@ static int receive(struct extract *x, size_t *n, struct err *err) {
 
 /* One more message of a document. 0 or −1. */
 static int pump(struct extract *x, struct err *err) {
-  size_t n;
+  size_t n = 0;
   int got = receive(x, &n, err);
   if (got <= 0) return got;
   return take_frame(x, n, err) ? give_up(x, err) : 0;

@@ -765,7 +765,7 @@ static int read_parts(struct docx *d) {
 }
 
 static void clear(struct docx *d) {
-  for (size_t i = 0; i < d->note_count; i++) mem_free(d->notes[i].text);
+  for (size_t i = 0; d->notes && i < d->note_count; i++) mem_free(d->notes[i].text);
   mem_free(d->notes);
   mem_free(d->styles);
   mem_free(d->abstracts);

@@ -252,7 +252,7 @@ static int read_parts(struct epub *d) {
 }
 
 static void clear(struct epub *d) {
-  for (size_t i = 0; i < d->item_count; i++) {
+  for (size_t i = 0; d->items && i < d->item_count; i++) {
     mem_free(d->items[i].id);
     mem_free(d->items[i].part);
   }

@@ -341,6 +341,12 @@ static void begin_item(struct odt *d, int token, const struct xml_attributes *a)
   d->open[d->depth - 1].begun = token == T_HEADER;
 }
 
+/* The list at work, in d->open; those deeper than it holds share its last place. */
+static unsigned innermost(const struct odt *d) {
+  if (d->depth >= LEVELS) return LEVELS - 1;
+  return d->depth ? d->depth - 1 : 0;
+}
+
 /* Counts an item at its first paragraph. */
 static void count_item(struct odt *d, unsigned at) {
   const struct list_style *style = d->open[at].style;
@@ -354,7 +360,7 @@ static void count_item(struct odt *d, unsigned at) {
 
 /* The style of a paragraph inside a list's item. */
 static void item_style(struct odt *d, struct flow_style *s) {
-  unsigned at = (d->depth < LEVELS ? d->depth : LEVELS) - 1;
+  unsigned at = innermost(d);
   const struct list_style *style = d->open[at].style;
   unsigned char format = style ? style->format[at] : (unsigned char)NUMBER_BULLET;
   s->kind = FLOW_ITEM;
@@ -371,7 +377,7 @@ static void item_style(struct odt *d, struct flow_style *s) {
 }
 
 static bool item_begun(const struct odt *d) {
-  return d->depth > 0 && d->open[(d->depth < LEVELS ? d->depth : LEVELS) - 1].begun;
+  return d->depth > 0 && d->open[innermost(d)].begun;
 }
 
 /* ---- the text ---- */
