@@ -402,7 +402,14 @@ static void slide_end(void *arg, int token) {
 
 static void slide_text(void *arg, const char *s, size_t n) {
   struct pptx *d = arg;
-  if (d->open && d->in_t) flow_text(&d->flow, s, n);
+  if (!d->open || !d->in_t) return;
+  for (size_t i = 0; i < n;) { /* line ends inside the text: code that a program put there */
+    const char *line = memchr(s + i, '\n', n - i);
+    size_t end = line ? (size_t)(line - s) : n;
+    flow_text(&d->flow, s + i, end - i);
+    if (line) flow_break(&d->flow);
+    i = end + 1;
+  }
 }
 
 static int read_pass(struct pptx *d, const char *part, enum pass pass) {
