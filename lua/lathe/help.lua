@@ -478,7 +478,7 @@ local function template_text(name)
   row("form", template.form)
   row("needs", list(template.fields))
   row("optional", list(template.optional))
-  row("loss on", template.loss and list(template.loss.roles))
+  row("loss on", type(template.loss) == "table" and list(template.loss.roles or template.loss.fields) or template.loss)
   row("stops at", list(template.stop))
   row("special tokens", list(template.special))
   if #rows > 0 then out[#out + 1] = "\n" .. columns(rows, 2) end

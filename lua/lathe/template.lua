@@ -195,13 +195,14 @@ local function make(spec, name, path, source)
   self.hash = hash.sha256(source)
   self.fields, self.optional = spec.fields or {}, spec.optional or {}
   self.stop, self.special = spec.stop or {}, spec.special or {}
-  self.loss = spec.loss or (self.form == "record" and "all" or { roles = { "assistant" } })
+  self.loss = spec.loss or (self.form == "record" and "all") or (self.form == "messages" and { roles = { "assistant" } }) or nil
   if type(spec.text) == "string" then
     local text = tagged_text(spec)
     local compiled, message, code = jinja.compile(text, { name = self.name })
     if not compiled then return nil, message, code end
     self.compiled = compiled
     self.has_generation = text:find(TAG) ~= nil
+    if self.has_generation and self.form == "record" then self.loss = spec.loss end
     if self.parts == nil then self.parts = reads_parts(text) end
     if self.form == "messages" then self.chat_template = without_generation(spec.text) end
   end
