@@ -35,6 +35,8 @@ struct pool *bind_pool(lua_State *L) {
 
 static int engine_gc(lua_State *L) {
   struct engine *e = lua_touserdata(L, 1);
+  cancel_unwatch(e->watch);
+  e->watch = -1;
   pool_free(e->pool);
   e->pool = NULL;
   return 0;
@@ -43,6 +45,13 @@ static int engine_gc(lua_State *L) {
 static void cancel_hook(lua_State *L, lua_Debug *ar) {
   (void)ar;
   if (cancel_requested()) luaL_error(L, "interrupted");
+  lua_sethook(L, NULL, 0, 0); /* the flag was cleared: nothing to look for any more */
+}
+
+/* Called in the state's own thread, from a signal handler: lua_sethook is made for that. A coroutine
+ * that runs just then goes on until it yields or ends. */
+static void set_cancel_hook(void *L) {
+  lua_sethook(L, cancel_hook, LUA_MASKCOUNT, HOOK_COUNT);
 }
 
 static void *share_alloc(void *ud, void *p, size_t old, size_t size) {
@@ -92,12 +101,13 @@ static int open_state(lua_State *L) {
   lua_setfield(L, -2, "cpath");
   lua_pushstring(L, root);
   lua_setfield(L, LUA_REGISTRYINDEX, "lathe.root");
-  lua_sethook(L, cancel_hook, LUA_MASKCOUNT, HOOK_COUNT);
+  e->watch = cancel_watch(set_cancel_hook, L);
+  if (e->watch < 0) return luaL_error(L, "too many Lua states");
   return 0;
 }
 
 int bind_open(lua_State *L, const char *root, unsigned threads, bool is_worker, struct err *err) {
-  struct engine e = {.threads = threads, .is_worker = is_worker};
+  struct engine e = {.threads = threads, .is_worker = is_worker, .watch = -1};
   lua_pushcfunction(L, open_state);
   lua_pushlightuserdata(L, (void *)(uintptr_t)root);
   lua_pushlightuserdata(L, &e);

@@ -30,6 +30,7 @@ struct engine {
   bool is_worker;       /* this state belongs to a worker thread */
   size_t outside_bytes; /* memory held outside Lua by tensors, models …: see bind_outside */
   size_t outside_new;   /* of which the collector was not told yet */
+  int watch;            /* of the cancel flag: cancel_unwatch's handle */
 };
 struct engine *bind_engine(lua_State *L);
 

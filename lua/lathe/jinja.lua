@@ -284,15 +284,19 @@ local function failure(name, problem, line)
   return nil, describe(name, problem, line), CODES[problem.kind] or "template", problem
 end
 
--- The outermost scope: asks the fields, then the functions every template has.
-local function root_scope(fields, extra)
-  return setmetatable({}, { __index = function(F, name)
-    local x = fields[name]
-    local v
-    if x ~= nil then v = V.from_lua(x) else v = extra[name] or GLOBALS[name] end
-    rawset(F, name, v)
-    return v
-  end })
+-- The outermost scope: asks the fields, then the functions every template has. What it asks lies under
+-- keys that no name can be.
+local FIELDS, EXTRA = {}, {}
+local ROOT = { __index = function(F, name)
+  local x, v = F[FIELDS][name], nil
+  if x ~= nil then v = V.from_lua(x) else v = F[EXTRA][name] or GLOBALS[name] end
+  rawset(F, name, v)
+  return v
+end }
+local NOTHING = {}
+
+local function root_scope(fields, now)
+  return setmetatable({ [FIELDS] = fields, [EXTRA] = now and { strftime_now = strftime_now(now) } or NOTHING }, ROOT)
 end
 
 --- Renders the template.
@@ -306,13 +310,13 @@ end
 -- template_limit, template
 -- @example require("lathe.jinja").compile("Hello {{ name }}"):render { name = "you" }
 function Template:render(fields, options)
-  options = options or {}
+  options = options or NOTHING
   local S = setmetatable({
     out = {}, n = 0, bytes = 0, nested = 0, steps = 0, calls = 0, line = 1,
     max_steps = options.max_steps or M.MAX_STEPS, max_output = options.max_output or M.MAX_OUTPUT,
     strict = options.strict or false, spans = options.spans and {} or nil, add = compiler.add,
   }, State)
-  local F = root_scope(fields, { strftime_now = strftime_now(options.now) })
+  local F = root_scope(fields, options.now)
   local before = V.enter(S)
   local ok, problem = pcall(self.run, S, F)
   V.enter(before)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* base/: buffers, reader, UTF-8, hashes, random numbers, pool. */
+/* base/: buffers, reader, UTF-8, hashes, random numbers, pool, the cancel flag. */
 #include "support/test.h"
 
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/checked.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -12,6 +13,8 @@
 #include "base/utf8.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -131,6 +134,56 @@ static void pool_runs_each_task_once(void) {
   CHECK_INT(atomic_load(&hits[256]), 501);
 }
 
+struct woken {
+  atomic_int times, ready;
+  pthread_t by;
+};
+
+static void wake(void *arg) {
+  struct woken *w = arg;
+  w->by = pthread_self();
+  atomic_fetch_add(&w->times, 1);
+}
+
+/* Registers, then runs on until it is woken. */
+static void *watcher_thread(void *arg) {
+  struct woken *w = arg;
+  cancel_block_signals();
+  int handle = cancel_watch(wake, w);
+  atomic_store(&w->ready, 1);
+  while (!atomic_load(&w->times)) sched_yield();
+  cancel_unwatch(handle);
+  return handle >= 0 && pthread_equal(w->by, pthread_self()) ? w : NULL;
+}
+
+static void cancel_wakes_watchers_in_their_threads(void) {
+  struct err err;
+  struct woken here = {0}, gone = {0}, late = {0}, there[3] = {{0}};
+  pthread_t ids[3];
+  void *fine;
+  REQUIRE(cancel_install(&err) == 0);
+  int handle = cancel_watch(wake, &here), old = cancel_watch(wake, &gone);
+  cancel_unwatch(old);
+  for (int i = 0; i < 3; i++) {
+    REQUIRE(pthread_create(&ids[i], NULL, watcher_thread, &there[i]) == 0);
+    while (!atomic_load(&there[i].ready)) sched_yield();
+  }
+  CHECK_INT(atomic_load(&here.times), 0);
+  cancel_request();
+  CHECK(cancel_requested());
+  CHECK_INT(atomic_load(&here.times), 1);
+  CHECK_INT(atomic_load(&gone.times), 0);
+  CHECK(pthread_equal(here.by, pthread_self()));
+  for (int i = 0; i < 3; i++) {
+    pthread_join(ids[i], &fine);
+    CHECK(fine == &there[i]);
+  }
+  cancel_unwatch(cancel_watch(wake, &late)); /* requested already: woken at once */
+  CHECK_INT(atomic_load(&late.times), 1);
+  cancel_clear();
+  cancel_unwatch(handle);
+}
+
 static void checked_sums(void) {
   size_t v;
   uint64_t w;
@@ -158,6 +211,7 @@ int main(void) {
   TEST(hashes_equal_published_values);
   TEST(random_numbers_are_fixed_and_fair);
   TEST(pool_runs_each_task_once);
+  TEST(cancel_wakes_watchers_in_their_threads);
   TEST(checked_sums);
   TEST(errors_are_failures_with_or_without_a_text);
   return test_done();
