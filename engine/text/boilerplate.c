@@ -36,7 +36,7 @@ static unsigned pair_at(const char *s) {
 
 void clean_phrases_free(struct clean_phrases *p) {
   if (!p) return;
-  for (size_t i = 0; i < p->count; i++) mem_free(p->v[i].s);
+  for (size_t i = 0; p->v && i < p->count; i++) mem_free(p->v[i].s);
   mem_free(p->v);
   mem_free(p);
 }

@@ -204,8 +204,8 @@ static bool closing(uint32_t c) {
 }
 
 /* Behind the signs that end a sentence at `at`: where what follows begins, or 0 when the sentence
- * goes on. */
-static size_t sentence_stop(const char *s, size_t n, size_t at) {
+ * goes on; *signs_end is where the signs themselves do. */
+static size_t sentence_stop(const char *s, size_t n, size_t at, size_t *signs_end) {
   size_t i = at, used = 1, signs = 0;
   uint32_t c = 0, last = 0;
   while (i < n) {
@@ -215,6 +215,7 @@ static size_t sentence_stop(const char *s, size_t n, size_t at) {
     signs++;
     i += used;
   }
+  *signs_end = i;
   while (i < n) {
     c = utf8_decode(s + i, n - i, &used);
     if (c == UTF8_BAD || !closing(c)) break;
@@ -238,13 +239,14 @@ size_t quality_sentences(const char *s, size_t n) {
     else
       k = class_at(s, n, i, &used);
     if (k & CHAR_END) {
-      size_t stop = sentence_stop(s, n, i);
+      size_t signs_end, stop = sentence_stop(s, n, i, &signs_end);
       if (stop) {
         sentences += open;
         open = false;
         used = stop - i;
         continue;
       }
+      used = signs_end - i;
     }
     if (!(k & CHAR_SPACE)) open = true;
   }

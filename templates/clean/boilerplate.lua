@@ -15,6 +15,6 @@ return {
   "subscribe to our newsletter", "sign up for our newsletter", "newsletter abonnieren", "follow us on", "share this article",
   "share on facebook", "share on twitter", "tweet this", "click here to subscribe", "log in to comment",
   "please enable javascript", "javascript is disabled", "your browser does not support", "skip to main content",
-  "skip to content", "zum inhalt springen", "back to top", "nach oben scrollen", "powered by wordpress",
+  "skip to content", "zum inhalt springen", "back to top of page", "nach oben scrollen", "powered by wordpress",
   "leave a comment", "leave a reply",
 }

@@ -169,7 +169,8 @@ static void any_bytes(void) {
 }
 
 static void slow_texts(void) {
-  static const char *const units[] = {"a", "a ", "\n", "a\n", ".", ". ", "[", "a.", "\u00e9 ", "#"};
+  static const char *const units[] = {"a",  "a ",      "\n", "a\n", ".",   ". ", "[",
+                                      "a.", "\u00e9 ", "#",  "!",   "\")", ".)"};
   for (size_t k = 0; k < sizeof units / sizeof *units; k++) {
     struct buf b, out;
     struct quality q;
@@ -180,6 +181,8 @@ static void slow_texts(void) {
     for (int i = 0; i < 100000; i++) buf_adds(&b, units[k]);
     CHECK_INT(quality_measure(work, b.data, b.len, QUALITY_REPETITION, 30, &q, &err), 0);
     CHECK_INT(quality_c4(b.data, b.len, &o, &out, &facts, &err), 0);
+    buf_addc(&b, 'a'); /* a run that ends in something else */
+    CHECK(quality_sentences(b.data, b.len) <= b.len);
     buf_clear(&b), buf_clear(&out);
   }
 }
