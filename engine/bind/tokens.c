@@ -69,7 +69,8 @@ static int l_parse(lua_State *L) {
   int rc = json_parse(&j, text, n, NULL, &err);
   if (!rc && json_kind(j, JSON_ROOT) != JSON_ARRAY)
     rc = err_set(&err, ERR_FORMAT, "a list of token ids expected");
-  struct json_iter it = rc ? (struct json_iter){0} : json_iter(j, JSON_ROOT);
+  struct json_iter it = {0};
+  if (!rc) it = json_iter(j, JSON_ROOT);
   while (!rc && json_each(&it)) {
     int64_t v = 0;
     if (!json_int(j, it.value, &v) || v < INT32_MIN || v > INT32_MAX)

@@ -44,7 +44,7 @@
 #define POLL          4096
 #define RECORDS_MAX   (UINT64_C(1) << 31)
 #define FLAG          UINT32_C(0x80000000)
-#define PLACE_NUMBERS 3 /* span, chunk, line */
+#define PLACE_NUMBERS 3 /* span, chunk, line or row */
 
 struct item { /* a record of the batch */
   size_t at, n;
@@ -248,7 +248,8 @@ static void place_of(struct work *w, const struct json *j) {
   put_name(w, j, json_get(j, metadata, "path"));
   put_integer(&w->place, j, json_kind(j, span) == JSON_ARRAY ? json_at(j, span, 0) : JSON_NONE);
   put_integer(&w->place, j, json_get(j, metadata, "chunk"));
-  put_integer(&w->place, j, json_get(j, metadata, "line"));
+  json_id line = json_get(j, metadata, "line");
+  put_integer(&w->place, j, line == JSON_NONE ? json_get(j, metadata, "row") : line);
   put_name(w, j, json_get(j, JSON_ROOT, "id"));
   put_number(&w->place, w->order);
 }

@@ -9,8 +9,8 @@
  * similar to the kept record than `near`, and its verdict says how similar it is. Of a cluster the
  * record with the smallest place stays:
  *
- *   place = (metadata.path, start of metadata.span or origin_span, metadata.chunk, metadata.line,
- *            id, hash of the line)
+ *   place = (metadata.path, start of metadata.span or origin_span, metadata.chunk, metadata.line
+ *            or metadata.row, id, hash of the line)
  *
  * Nothing depends on the order in which records are added, on threads, memory or processor: within a
  * group records are compared in the order of a hash of their lines. Only records whose lines are

@@ -195,6 +195,8 @@ int shingle_runs(const struct shingle_table *t, const char *text, size_t n, unsi
   uint64_t ring[SHINGLE_WORDS_MAX], sum = 0, top = 1, hash;
   size_t starts[SHINGLE_WORDS_MAX], count = 0;
   int rc = 0;
+  if (k < 1 || k > SHINGLE_WORDS_MAX)
+    return err_set(err, ERR_MISUSE, "a shingle has 1 to %d words, not %u", SHINGLE_WORDS_MAX, k);
   for (unsigned i = 0; i < k; i++) top *= PRIME;
   while (!rc && next_word(&w, &hash)) {
     sum = sum * PRIME + hash;

@@ -56,11 +56,14 @@ end
 
 --- The evaluation files belong to what the output depends on.
 function M.hashes(options, where)
-  local out = {}
-  for i, item in ipairs(list(options, where and where.root)) do
-    local digest, message, code = file.sha256(item.file)
-    if not digest then raise(message, code) end
-    out[i] = item.path .. "=" .. digest
+  local out, seen = {}, {}
+  for _, item in ipairs(list(options, where and where.root)) do
+    if not seen[item.file] then -- a large file is several items
+      local digest, message, code = file.sha256(item.file)
+      if not digest then raise(message, code) end
+      out[#out + 1] = item.path .. "=" .. digest
+    end
+    seen[item.file] = true
   end
   return { evaluation = table.concat(out, "\n") }
 end
@@ -94,7 +97,7 @@ local function index(ctx)
   local files, row, short = {}, 0, 0
   local inner = reading(ctx, read_options(o))
   for _, item in ipairs(list(o, ctx.root)) do
-    files[#files + 1] = { path = item.path, from = row }
+    if #files == 0 or files[#files].path ~= item.path then files[#files + 1] = { path = item.path, from = row } end
     local fine, message, code = read.each(json.record(json.encode(item)), inner, function(record)
       local line = json.encode(record)
       local runs, why, kind = overlap:add(row, line, o.evaluation_fields)
