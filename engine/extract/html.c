@@ -732,6 +732,33 @@ static bool declared(const char *s, size_t n, char *out, size_t cap) {
   return false;
 }
 
+/* The encoding that an XML declaration names. */
+static bool declared_xml(const char *s, size_t n, char *out, size_t cap) {
+  size_t len = 0;
+  if (n > 256) n = 256;
+  if (n < 6 || memcmp(s, "<?xml", 5) != 0) return false;
+  const char *close = memmem(s, n, "?>", 2);
+  const char *p = close ? memmem(s, (size_t)(close - s), "encoding", 8) : NULL;
+  if (!p) return false;
+  for (p += 8; p < close && (*p == ' ' || *p == '=' || *p == '"' || *p == '\'');) p++;
+  while (p + len < close && len + 1 < cap && (unsigned char)p[len] > ' ' && p[len] != '"' &&
+         p[len] != '\'')
+    len++;
+  memcpy(out, p, len);
+  out[len] = 0;
+  return len > 0;
+}
+
+/* Control characters have no place in a page; one in a hundred of them means that it is none. */
+static bool is_binary(const struct buf *text) {
+  size_t odd = 0;
+  for (size_t i = 0; i < text->len; i++) {
+    unsigned char c = (unsigned char)text->data[i];
+    odd += c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != '\f';
+  }
+  return odd > 16 && odd > text->len / 100;
+}
+
 /* Browsers read these names as their Windows supersets, and a page that says UTF-16 in ASCII is
  * lying. */
 static const char *as_browsers_do(const char *name) {
@@ -757,8 +784,10 @@ static int decode(struct job *job, const struct buf *raw, bool quiet, struct buf
   int rc = encoding_detect(raw->data, raw->len, &e, err);
   if (rc) return rc;
   const char *use = e.name;
-  if (e.how != ENCODING_BOM && declared(raw->data, raw->len, name, sizeof name) &&
-      e.how != ENCODING_VALID && !(is_utf8(as_browsers_do(name)) && e.how != ENCODING_MOSTLY))
+  bool says = declared_xml(raw->data, raw->len, name, sizeof name) ||
+              declared(raw->data, raw->len, name, sizeof name);
+  if (e.how != ENCODING_BOM && says && e.how != ENCODING_VALID &&
+      !(is_utf8(as_browsers_do(name)) && e.how != ENCODING_MOSTLY))
     use = as_browsers_do(name);
   rc = encoding_to_utf8(raw->data, raw->len, use, out, &replaced, err);
   if (rc == ERR_UNSUPPORTED) { /* a charset nobody knows */
@@ -767,6 +796,9 @@ static int decode(struct job *job, const struct buf *raw, bool quiet, struct buf
     rc = encoding_to_utf8(raw->data, raw->len, use, out, &replaced, err);
   }
   if (rc) return rc;
+  if (is_binary(out))
+    return err_set(err, ERR_UNSUPPORTED,
+                   "unsupported type: it begins like HTML and goes on with binary data");
   if (!quiet) out_meta(&job->out, "encoding", use, strlen(use));
   if (!quiet && use == e.name && (e.how == ENCODING_GUESS || e.how == ENCODING_FALLBACK))
     out_note(&job->out, "encoding %s: the page declares none, this is a guess", use);

@@ -265,7 +265,7 @@ end
 M.kinds = { "txt", "md", "html", "docx", "pdf", "odt", "pptx", "epub", "ipynb", "code", "json", "jsonl", "csv", "tsv",
   "parquet", "archive" }
 
-M.name, M.version, M.kind = "read", 4, "map"
+M.name, M.version, M.kind = "read", 5, "map"
 M.summary = "Reads documents, source code, JSON, CSV, Parquet and archives of these."
 M.positional = { "files" }
 M.options = {
