@@ -28,8 +28,13 @@ end
 
 -- An option of a recipe is its default, or a table { default = …, type = …, help = …, min, max, choices }.
 local function option_spec(value)
-  if type(value) == "table" and value.help ~= nil and (value.default ~= nil or value.required) then return value end
-  return { default = value, type = type(value) }
+  if type(value) ~= "table" or value.help == nil or value.default == nil and not value.required then
+    return { default = value, type = type(value) }
+  end
+  local spec = {}
+  for k, v in pairs(value) do spec[k] = v end
+  spec.type = spec.type or value.default ~= nil and type(value.default) or nil
+  return spec
 end
 
 local function option_specs(options)

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- `lathe stage NAME in out`: one stage alone, through the same runner, so that the bytes are the same.
 --
---   in        a JSONL file (also .gz, .zst), - for standard input; for a source what it lists
+--   in        a JSONL file (also .gz, .zst; JSON, CSV and Parquet are read first), - for standard input; for a
+--             source what it lists
 --   out       a JSONL file, - for standard output, a folder for an artifact; with fan_out a folder that gets
 --             a file for each metadata.split: train.jsonl, validation.jsonl … and NAME.jsonl for the others
 --
@@ -64,17 +65,32 @@ end
 
 local MAGIC = { ["\x1f\x8b"] = true, ["\x28\xb5"] = true }
 
+local TABLES = { json = true, csv = true, tsv = true, parquet = true }
+
+-- Another format is read first; what it rejects is beside the output too.
+local function read_first(input, dir, options)
+  must(file.mkdirs(dir))
+  local inner = { set = {}, threads = options.threads, memory = options.memory, version = options.version,
+    progress = options.progress, stream = options.stream, log_level = options.log_level,
+    rejected = options.rejected:gsub("%.jsonl$", ""):gsub("%.rejected$", "") .. ".input.rejected.jsonl" }
+  must(M.run("read", input, dir .. "/input.jsonl", {}, inner))
+  return dir .. "/input.jsonl"
+end
+
 -- The plain JSONL file that a stage's input is read from: parts of it are found by offset.
-local function plain_input(input, dir)
+local function plain_input(input, dir, options)
   if input == "-" then
     must(file.mkdirs(dir))
     local path = copy(function() return io.stdin:read(PIECE) end, dir .. "/input")
-    return plain_input(path, dir)
+    return plain_input(path, dir, options)
   end
   local info = file.stat(input)
   if not info then return must(nil, input .. ": No such file or directory", "not_found") end
   if info.type ~= "file" then return must(nil, input .. ": not a file", "misuse") end
-  if info.size < 4 or not MAGIC[must(file.read_range(input, 0, 2))] then return input end
+  if info.size < 4 then return input end
+  local kind = require("lathe.read.kinds").sniff { file = input, path = input, bytes = info.size }
+  if TABLES[kind] then return read_first(input, dir, options) end
+  if not MAGIC[must(file.read_range(input, 0, 2))] then return input end
   must(file.mkdirs(dir))
   local s <close> = must(file.stream(input))
   return copy(function() return s:read(PIECE) end, dir .. "/input.jsonl")
@@ -187,7 +203,7 @@ end
 
 local function prepare(name, input, output, options, module)
   local single = { stage = name, input = module.list and input or nil }
-  if not module.list then options.input = plain_input(input, options.dir) end
+  if not module.list then options.input = plain_input(input, options.dir, options) end
   local set = {}
   for k, v in pairs(options.set) do set[k:find("%.") and k or name .. "." .. k] = v end
   if module.target then

@@ -119,6 +119,24 @@ test.case("compressed input", function()
   end)
 end)
 
+test.case("input that is JSON or CSV is read first", function()
+  in_folder(function(dir, run)
+    local _, plain = run "stage clean in.jsonl -"
+    cli.put(dir .. "/in.json", '[\n{"id":"1","text":"one"},\n{"id":"2",\n"text":"two"},\n7]')
+    local status, out, err = run "stage clean in.json -"
+    test.equal(status, 0, err)
+    test.equal(out, plain)
+    test.contains(err, "1 rejected (1 not_a_record), in clean.input.rejected.jsonl")
+    cli.put(dir .. "/in.csv", "id,text\n1,one\n2,two\n")
+    status, out, err = run("stage clean - out.jsonl", { input = dir .. "/in.json" })
+    test.equal({ status, out }, { 0, "" }, err)
+    test.equal((file.read(dir .. "/out.jsonl")), plain)
+    status, out, err = run "stage clean in.csv -"
+    test.equal(status, 0, err)
+    test.equal(out, plain)
+  end)
+end)
+
 test.case("a folder gets a file for each split", function()
   in_folder(function(dir, run)
     local status, _, err = run "stage partition --input-file in.jsonl --output-dir out --train 0.67 --seed 4"

@@ -23,13 +23,23 @@ local function too_long(item, ctx, number, bytes)
     ("%s:%d: %d bytes, more than max_line (%d)"):format(item.path, number, bytes, ctx.options.max_line))
 end
 
--- The record of a text: as it is, or converted when it is not UTF-8.
+-- The record of a text: as it is, or converted when it is not UTF-8; then also the encoding's name.
 local function record_of(line)
   local record, problem = json.record(line)
   if record or text.valid(line) then return record, problem end
-  local converted = text.to_utf8(line)
+  local converted, _, found = text.to_utf8(line)
   if not converted then return nil, problem end
-  return json.record(converted)
+  record, problem = json.record(converted)
+  return record, problem, found and found.name
+end
+
+-- Says once a file that some of it was not UTF-8.
+local function note_encoding(item, ctx, line, encoding)
+  ctx.converted = ctx.converted or {}
+  if ctx.converted[item.path] then return end
+  ctx.converted[item.path] = true
+  ctx.log("warn", ("%s:%d: not UTF-8; converted from %s, and so are others like it"):format(item.path, line, encoding),
+    { path = item.path, encoding = encoding })
 end
 
 -- A record is one line: in JSON that was read, line ends stand only between values.
@@ -40,7 +50,8 @@ end
 
 -- Emits one value, or rejects it; gives whether it was a record.
 local function put(item, ctx, emit, value, line, extra)
-  local record, problem = record_of(value)
+  local record, problem, encoding = record_of(value)
+  if encoding then note_encoding(item, ctx, line, encoding) end
   record = on_one_line(value, record)
   if not record then
     local decoded = json.decode(value)
@@ -110,6 +121,7 @@ end
 local function open(item, ctx)
   local options = { max_value = ctx.options.max_line }
   if not item.encoding then return values.open(item.file, options) end
+  note_encoding(item, ctx, 1, item.encoding)
   local bytes, message, code = file.read(item.file, WHOLE)
   if not bytes then return nil, message, code end
   bytes, message, code = text.to_utf8(bytes)

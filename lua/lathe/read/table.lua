@@ -45,6 +45,10 @@ function M.read(item, ctx, emit)
     return true
   end
   local _ <close> = opened
+  local encoding = item.kind ~= "parquet" and opened:facts().encoding
+  if encoding and encoding ~= "UTF-8" then
+    ctx.log("warn", ("%s: converted from %s"):format(item.path, encoding), { path = item.path, encoding = encoding })
+  end
   local seen = 0
   while true do
     local line, number, reason = rows:next()
