@@ -14,7 +14,7 @@ local function says(name, ...)
   end)
 end
 
-says("", "Commands\n", "run ", "Stages", "Recipes\n  demo", "Templates", "engine.hash")
+says("", "Commands\n", "run ", "Stages", "Recipes", "  demo", "Templates", "engine.hash")
 says("run", "Usage: lathe run", "--plan")
 says("chunk", "stage chunk (map", "size", "(string; default", "lathe.chunk {", "lathe stage chunk in.jsonl out.jsonl")
 says("engine.hash.sha256", "engine.hash.sha256(bytes)\n", "bytes  string: what to hash", "Example:\n", "engine/bind/hash.c")
