@@ -73,8 +73,8 @@ static int force_types(lua_State *L, struct export *e, int arg, struct err *err)
 -- @param options table: { route = { "metadata.split" }, fields = { "text", "content" } (pairs: path, name),
 --   drop_metadata = false, types = { "id", "int64" } (pairs),
 --   tallies = { "source" } (paths whose values are counted) }, each optional
--- @return exporter: e:feed(path, "observe"|"put") → "done", "more", "route" or "missing" and the route's values
---   as a JSON array; e:target(path, options) → number; e:share(number); e:settle(); e:schema() → JSON;
+-- @return exporter: e:feed(path, "observe"|"put", piece) → "done", "more" (after `piece` bytes), "route" or
+--   "missing" and the route's values as a JSON array, "misfit" (what was guessed is wrong); e:target(path, options) → number; e:share(number); e:settle(); e:schema() → JSON;
 --   e:finish() → list of { target, path, bytes, records, sha256 }; e:commit(); e:close()
 -- @error misuse (a type that does not exist) */
 static int l_new(lua_State *L) {
@@ -114,13 +114,15 @@ static int l_new(lua_State *L) {
 
 static int export_feed_(lua_State *L) {
   static const char *const passes[] = {"observe", "put", NULL};
-  static const char *const states[] = {"done", "more", "route", "missing"};
+  static const char *const states[] = {"done", "more", "route", "misfit", "missing"};
   struct export *e = check(L);
   const char *path = luaL_checkstring(L, 2);
   int pass = luaL_checkoption(L, 3, "put", passes);
   struct err err;
   size_t n;
-  enum export_state state = export_feed(e, path, (enum export_pass)pass, &err);
+  lua_Integer piece = luaL_optinteger(L, 4, (lua_Integer)32 << 20);
+  luaL_argcheck(L, piece > 0, 4, "a number of bytes");
+  enum export_state state = export_feed(e, path, (enum export_pass)pass, (uint64_t)piece, &err);
   if (state == EXPORT_FAILED) return bind_fail(L, &err);
   lua_pushstring(L, states[state]);
   const char *route = export_route(e, &n);
@@ -140,9 +142,9 @@ static int choice(lua_State *L, int arg, const char *key, const char *fallback,
 /* e:target(path, { format, codec, level, shard, delimiter, header, formula_safe, field, separator,
  * compression, group_bytes }) → number */
 static int export_target_(lua_State *L) {
-  static const char *const known[] = {"format",    "codec",       "level",        "shard",
-                                      "delimiter", "header",      "formula_safe", "field",
-                                      "separator", "compression", "group_bytes",  NULL};
+  static const char *const known[] = {
+      "format", "codec",     "level",       "shard",       "delimiter", "header", "formula_safe",
+      "field",  "separator", "compression", "group_bytes", "sync",      NULL};
   static const char *const formats[] = {"jsonl", "json", "csv", "txt", "parquet", NULL};
   static const char *const codecs[] = {"none", "gzip", "zstd", NULL};
   static const int parquet_codecs[] = {0, 2, 6};
@@ -167,6 +169,7 @@ static int export_target_(lua_State *L) {
   o.group_bytes = (uint64_t)bind_opt_integer(L, 3, "group_bytes", 0, 0, (lua_Integer)256 << 20);
   o.field = bind_opt_string(L, 3, "field", "text");
   o.field_n = strlen(o.field);
+  o.no_sync = !bind_opt_boolean(L, 3, "sync", true);
   o.separator = "\n", o.separator_n = 1;
   if (lua_istable(L, 3) && lua_getfield(L, 3, "separator") == LUA_TSTRING)
     o.separator = lua_tolstring(L, -1, &o.separator_n);
@@ -184,8 +187,11 @@ static int export_share_(lua_State *L) {
   return 1;
 }
 
+/* e:settle(guessed) ends the first pass, or what of it was done: then also forgets the place in the file. */
 static int export_settle_(lua_State *L) {
-  export_settle(check(L));
+  struct export *e = check(L);
+  export_rewind(e);
+  export_settle(e, lua_toboolean(L, 2));
   return 0;
 }
 

@@ -13,7 +13,6 @@
 
 #define TARGETS_MAX 500 /* each has a file open */
 #define ROUTES_MAX  100000
-#define PIECE       ((uint64_t)32 << 20)
 
 struct route {
   char *key;
@@ -38,6 +37,7 @@ struct export {
   char *path;
   struct line line;
   bool held;                  /* the line at hand waits for its route */
+  bool guessed;               /* the columns are those of some of the records */
   struct json *tape, *chosen; /* of the line; of what is made of it */
   struct buf route, made, scratch;
   struct route *routes;
@@ -356,7 +356,7 @@ static int begin_file(struct export *e, const char *path, struct err *err) {
 }
 
 enum export_state export_feed(struct export *e, const char *path, enum export_pass pass,
-                              struct err *err) {
+                              uint64_t piece, struct err *err) {
   uint64_t until = 0;
   if (begin_file(e, path, err)) return EXPORT_FAILED;
   for (;;) {
@@ -367,16 +367,18 @@ enum export_state export_feed(struct export *e, const char *path, enum export_pa
       e->held = true;
     }
     if (!find_route(e, e->tape)) {
-      if (look_up(e) == SIZE_MAX) return EXPORT_NO_ROUTE;
+      if (look_up(e) == SIZE_MAX) return e->guessed ? EXPORT_MISFIT : EXPORT_NO_ROUTE;
     }
     size_t route = look_up(e);
-    if (route == SIZE_MAX) return EXPORT_ROUTE;
+    if (route == SIZE_MAX) return e->guessed ? EXPORT_MISFIT : EXPORT_ROUTE;
     e->held = false;
-    if (take(e, route, pass, err)) {
+    int rc = take(e, route, pass, err);
+    if (rc == ERR_MISMATCH && e->guessed) return EXPORT_MISFIT;
+    if (rc) {
       err_prefix(err, "%s:%llu", e->path, (unsigned long long)e->line.number);
       return EXPORT_FAILED;
     }
-    if (!until) until = e->line.offset + PIECE;
+    if (!until) until = e->line.offset + piece;
     if (e->line.offset >= until) {
       if (cancel_check(err)) return EXPORT_FAILED;
       return EXPORT_MORE;
@@ -393,7 +395,12 @@ uint64_t export_line(const struct export *e) {
   return e->line.number;
 }
 
-void export_settle(struct export *e) {
+void export_rewind(struct export *e) {
+  end_file(e);
+}
+
+void export_settle(struct export *e, bool guessed) {
+  e->guessed = guessed;
   schema_settle(&e->schema);
   for (size_t i = 0; i < e->target_count; i++) writer_divide(e->targets[i], e->target_count);
 }

@@ -5,7 +5,10 @@
  *
  * Which file a route is, is not decided here: a route that is met for the first time makes
  * export_feed stop and say so; the caller answers with export_target and goes on. CSV and Parquet
- * need two passes over the same files: EXPORT_OBSERVE, then EXPORT_PUT.
+ * need to know all records before the first is written: EXPORT_OBSERVE, then EXPORT_PUT. Mostly a few
+ * records tell it all; so one may observe some, settle with `guessed`, and put: EXPORT_MISFIT then says
+ * that a record was met that changes the columns or the targets, and all has to begin anew with a
+ * whole first pass. The bytes are the same either way.
  */
 #ifndef LATHE_STORE_EXPORT_H
 #define LATHE_STORE_EXPORT_H
@@ -33,14 +36,16 @@ enum export_pass { EXPORT_OBSERVE, EXPORT_PUT };
 enum export_state {
   EXPORT_FAILED = -1,
   EXPORT_DONE,    /* the file is at its end */
-  EXPORT_MORE,    /* some 32 MiB were done; call again */
+  EXPORT_MORE,    /* `piece` bytes were done; call again */
   EXPORT_ROUTE,   /* export_route is new; give it a target and call again */
+  EXPORT_MISFIT,  /* what was guessed is wrong; begin anew */
   EXPORT_NO_ROUTE /* the record at hand lacks a value of its route; export_route says which */
 };
 /* Reads the file on from where the last call left it. ERR_FORMAT with file and line for a line that is
  * no record. */
 enum export_state export_feed(struct export *e, const char *path, enum export_pass pass,
-                              struct err *err);
+                              uint64_t piece, struct err *err);
+void export_rewind(struct export *e); /* forgets how far the file at hand was read */
 /* The route that was met, as a JSON array of the values; the line it was met in. */
 const char *export_route(const struct export *e, size_t *n);
 uint64_t export_line(const struct export *e);
@@ -51,7 +56,7 @@ int export_target(struct export *e, const char *path, const struct writer_option
 int export_share(struct export *e, size_t number, struct err *err);
 
 /* Ends the first pass: the columns are settled. group_bytes of Parquet targets is divided among them. */
-void export_settle(struct export *e);
+void export_settle(struct export *e, bool guessed);
 const struct schema *export_schema(const struct export *e);
 
 int export_finish(struct export *e, struct err *err);

@@ -16,6 +16,7 @@
 #include "store/parquet_values.h"
 #include "store/thrift.h"
 
+#include <math.h>
 #include <string.h>
 
 #define PAGE_BYTES  ((size_t)1 << 20)
@@ -161,6 +162,8 @@ static int put_text(struct parquet_writer *w, const struct schema_node *n, const
 
 static int put_json(struct parquet_writer *w, const struct schema_node *n, const struct json *j,
                     json_id v, unsigned rep, struct err *err) {
+  if (json_kind(j, v) == JSON_OBJECT && json_count(j, v) && schema_is_memberless(n))
+    return misfit(n, j, v, err);
   buf_reset(&w->scratch);
   json_put_value(&w->scratch, j, v, 0);
   pq_leaf_value(&w->leaves[n->leaf_from], rep, w->scratch.data, w->scratch.len);
@@ -179,6 +182,10 @@ static int put_number(struct parquet_writer *w, const struct schema_node *n, con
   if (n->type == SCHEMA_INT && json_int(j, v, &i)) {
     bytes = &i;
   } else if (n->type == SCHEMA_DOUBLE && json_double(j, v, &d)) {
+    bool exact = !json_int(j, v, &i) || (i <= SCHEMA_EXACT && i >= -SCHEMA_EXACT);
+    if (!exact || !isfinite(d))
+      return err_set(err, ERR_MISMATCH, "%.*s: a number that no double holds",
+                     n->name_n < 100 ? (int)n->name_n : 100, n->name ? n->name : "an element");
     bytes = &d;
   } else if (n->type == SCHEMA_BOOL && json_bool(j, v, &b)) {
     one = b, bytes = &one, size = 1;

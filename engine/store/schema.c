@@ -130,7 +130,7 @@ static int observe(struct schema *s, struct schema_node *n, const struct json *j
   if (kind == JSON_FALSE) kind = JSON_TRUE;
   n->seen |= 1u << kind;
   if (n->seen & FORCED) return 0;
-  if (kind == JSON_INT && json_int(j, v, &i) && (i > (int64_t)1 << 53 || i < -((int64_t)1 << 53)))
+  if (kind == JSON_INT && json_int(j, v, &i) && (i > SCHEMA_EXACT || i < -SCHEMA_EXACT))
     n->seen |= SCHEMA_BIG;
   if (kind == JSON_REAL && json_double(j, v, &d) && !isfinite(d))
     n->seen |= SCHEMA_BIG | 1u << JSON_INT; /* as a mixture that no double holds */
@@ -186,6 +186,10 @@ static void settle(struct schema *s, struct schema_node *n, unsigned depth, unsi
 void schema_settle(struct schema *s) {
   s->leaves = 0;
   settle(s, &s->root, 0, 0, 0);
+}
+
+bool schema_is_memberless(const struct schema_node *n) {
+  return (n->seen & ~(1u << JSON_NULL)) == 1u << JSON_OBJECT && !n->count;
 }
 
 /* ---- given schemas ---- */

@@ -53,7 +53,8 @@ struct schema_node {
   unsigned def, rep;
   size_t leaf_from, leaf_to;
 };
-#define SCHEMA_BIG (1u << 16) /* an integer above 2^53, or a number above a double's range */
+#define SCHEMA_EXACT ((int64_t)1 << 53)
+#define SCHEMA_BIG   (1u << 16) /* an integer above 2^53, or a number above a double's range */
 
 struct schema {
   struct schema_node root;
@@ -69,6 +70,8 @@ int schema_observe(struct schema *s, const struct json *j, struct err *err);
 void schema_settle(struct schema *s);
 /* The member of that name; expect: the place where it would be (or any). SIZE_MAX when there is none. */
 size_t schema_find(const struct schema_node *n, const char *name, size_t name_n, size_t expect);
+/* Whether the column is JSON only because its objects have had no members. */
+bool schema_is_memberless(const struct schema_node *n);
 /* A type from its name as schema options have it: "string", "int64", "double", "bool", "json"; "list<…>"
  * is not among them. False when there is no such type. */
 bool schema_type_named(const char *name, enum schema_type *out);

@@ -46,7 +46,7 @@ static int open_codec(struct sink *s, int level, struct err *err) {
   return 0;
 }
 
-int sink_open(struct sink **out, const char *path, enum sink_codec codec, int level,
+int sink_open(struct sink **out, const char *path, enum sink_codec codec, int level, int flags,
               struct err *err) {
   *out = NULL;
   struct sink *s = mem_alloc(sizeof *s);
@@ -55,7 +55,7 @@ int sink_open(struct sink **out, const char *path, enum sink_codec codec, int le
   s->codec = codec;
   int rc = sha256_new(&s->hash, err);
   if (!rc) rc = open_codec(s, level, err);
-  if (!rc) rc = file_replace_open(&s->file, path, 0, err);
+  if (!rc) rc = file_replace_open(&s->file, path, flags, err);
   if (rc)
     sink_close(s);
   else

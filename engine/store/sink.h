@@ -14,8 +14,8 @@
 enum sink_codec { SINK_PLAIN, SINK_GZIP, SINK_ZSTD };
 
 struct sink;
-/* level 0: the codec's usual one. */
-int sink_open(struct sink **out, const char *path, enum sink_codec codec, int level,
+/* level 0: the codec's usual one. flags: of file_replace_open. */
+int sink_open(struct sink **out, const char *path, enum sink_codec codec, int level, int flags,
               struct err *err);
 int sink_write(struct sink *s, const void *bytes, size_t n, struct err *err);
 uint64_t sink_size(const struct sink *s); /* bytes of the file so far; compressed ones lag behind */

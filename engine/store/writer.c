@@ -12,6 +12,7 @@
 #include "store/writer.h"
 
 #include "base/mem.h"
+#include "file/file.h"
 #include "store/parquet_write.h"
 
 #include <stdio.h>
@@ -109,7 +110,8 @@ static int begin_shard(struct writer *w, struct err *err) {
   struct shard *s = &w->shards[w->count];
   enum sink_codec codec = w->options.format == WRITER_PARQUET ? SINK_PLAIN : w->options.codec;
   memset(s, 0, sizeof *s);
-  int rc = sink_open(&s->sink, w->path, codec, w->options.level, err);
+  int rc = sink_open(&s->sink, w->path, codec, w->options.level,
+                     w->options.no_sync ? FILE_NO_SYNC : 0, err);
   if (rc) return rc;
   w->count++, w->open = true;
   return begin_format(w, s->sink, err);
@@ -172,7 +174,7 @@ static int put_row(struct writer *w, const struct json *j, struct err *err) {
   while (json_each(&it)) {
     const char *name = json_string(j, it.key, &w->scratch, &n);
     size_t i = name ? schema_find(root, name, n, expect) : SIZE_MAX;
-    if (i == SIZE_MAX) continue;
+    if (i == SIZE_MAX) return err_set(err, ERR_MISMATCH, "a member that is not in the schema");
     slots[i] = it.value, expect = i + 1;
   }
   for (size_t i = 0; i < root->count; i++) {

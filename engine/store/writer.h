@@ -31,6 +31,7 @@ struct writer_options {
   size_t separator_n;
   int parquet_codec;           /* 0 none, 2 gzip, 6 zstd */
   uint64_t group_bytes;        /* Parquet: of a row group */
+  bool no_sync;                /* skips fsync: for files that are made again when they are lost */
   const struct schema *schema; /* CSV and Parquet: settled before the first writer_put */
 };
 

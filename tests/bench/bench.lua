@@ -460,6 +460,58 @@ pass_row("jsonl-pass-builtin", "JSONL: read, filter built in, write", { "orjson"
   return #passer
 end)
 
+-- 64 MB of records as a data set has them: chunks of text with their provenance.
+local function dataset_lines()
+  if not shared.dataset then
+    local docs, out, bytes, i = corpus().docs, {}, 0, 0
+    while bytes < 64e6 do
+      local doc = docs[i % #docs + 1]:sub(1 + i // #docs * 5600):gsub("[\x80-\xff]", "")
+      for k = 0, math.min(7, #doc // 700) do
+        out[#out + 1] = json.encode { id = hash.sha256(i .. "/" .. k):sub(1, 24), text = doc:sub(k * 700 + 1, k * 700 + 700),
+          metadata = { document = hash.sha256(doc), path = "folder/file-" .. i .. ".md", page = k > 2 and k or json.null,
+            span = { k * 700, k * 700 + 700 }, headings = { "A", "Chapter " .. i % 50 }, score = (i * 7 + k) % 1000 / 1000,
+            split = i % 5 == 0 and "validation" or "train" } } .. "\n"
+        bytes = bytes + #out[#out]
+      end
+      i = i + 1
+      if i > 100000 then break end
+    end
+    shared.dataset = { path = put("dataset.jsonl", table.concat(out)), bytes = bytes, records = #out }
+  end
+  return shared.dataset
+end
+
+local function parquet_bench(name, compression)
+  bench { name = name, title = ("JSONL to Parquet, %s, 1T"):format(compression == "none" and "plain" or compression),
+    unit = "MB/s of JSONL", peers = { "duckdb", "pyarrow" }, same = equal, rounds = 5,
+    note = "columns learnt from the records; DuckDB: COPY (SELECT * FROM read_json); pyarrow: read_json and write_table. "
+      .. "Lathe checks the JSON strictly and hashes the file besides",
+    prepare = function()
+      local d, path = dataset_lines(), dir .. "/ours.parquet"
+      local function run()
+        local e = assert(require("engine.export").new {})
+        local function one_pass(kind, piece)
+          while true do
+            local state, why = e:feed(d.path, kind, piece)
+            if state == "route" then assert(e:target(path, { format = "parquet", compression = compression, sync = false }))
+            elseif state == "done" or state == "more" and piece then return
+            else assert(state == "more", why or state) end
+          end
+        end
+        one_pass("observe", 4 << 20)
+        e:settle(true)
+        one_pass "put"
+        local records = assert(e:finish())[1].records
+        assert(e:commit())
+        e:close()
+        return function() return records end
+      end
+      return { amount = d.bytes / MB, run = run, ask = { jsonl = d.path, out = dir .. "/peer.parquet", compression = compression } }
+    end }
+end
+parquet_bench("parquet", "none")
+parquet_bench("parquet-zstd", "zstd")
+
 local function hash_bench(name, title, peer, compute)
   bench { name = name, title = title, unit = "MB/s", peers = { peer }, same = equal,
     prepare = function()

@@ -329,6 +329,37 @@ def duckdb_pass(q):
         yield
         with open(q["jsonl"], "rb") as f:
             yield [kept, sum(len(line) for line in f if b'"page":0' not in line)]
+
+
+# ---- Parquet ----
+
+@for_each(["parquet", "parquet-zstd"], "duckdb")
+def duckdb_(q):
+    import duckdb
+    con = duckdb.connect()
+    con.execute("set threads = 1")
+    codec = "uncompressed" if q["compression"] == "none" else q["compression"]
+
+    def run():
+        n = con.execute(f"copy (select * from read_json('{q['jsonl']}', format = 'newline_delimited')) "
+                        f"to '{q['out']}' (format parquet, compression {codec})").fetchone()[0]
+        yield
+        yield n
+    return run
+
+
+@for_each(["parquet", "parquet-zstd"], "pyarrow")
+def pyarrow_(q):
+    import pyarrow
+    import pyarrow.json
+    import pyarrow.parquet
+    pyarrow.set_cpu_count(1)
+
+    def run():
+        table = pyarrow.json.read_json(q["jsonl"], pyarrow.json.ReadOptions(use_threads=False, block_size=1 << 26))
+        pyarrow.parquet.write_table(table, q["out"], compression=q["compression"])
+        yield
+        yield table.num_rows
     return run
 
 

@@ -174,6 +174,42 @@ test.case("Parquet: many rows, a dictionary that is given up, pages and nulls", 
   end)
 end)
 
+test.case("columns guessed from the first records: the bytes are those of a whole first pass", function()
+  local random = require("engine.hash").rng(11, "guess")
+  local function value(depth)
+    local kind = random:integer(1, depth > 2 and 8 or 12)
+    if kind <= 2 then return random:integer(-9, 9) end
+    if kind == 3 then return random:number() end
+    if kind == 4 then return ({ 1 << 60, (1 << 53) + 1, 1e300, -0.0 })[random:integer(1, 4)] end
+    if kind == 5 then return random:integer(0, 1) == 1 end
+    if kind <= 7 then return "s" .. random:integer(1, 9) end
+    if kind == 8 then return json.null end
+    local out = {}
+    for i = 1, random:integer(0, 2) do
+      if kind <= 10 then out[i] = value(depth + 1) else out["k" .. random:integer(1, 3)] = value(depth + 1) end
+    end
+    return kind <= 10 and json.array(out) or json.object(out)
+  end
+  for round = 1, 60 do
+    -- mostly of one shape, with a surprise somewhere
+    local records, names = {}, { "a", "b", "c" }
+    local shape = { a = value(0), b = value(0), c = value(0) }
+    for i = 1, 12 do
+      records[i] = { id = i, metadata = { split = random:integer(1, 9) == 1 and "test" or "train" } }
+      for _, name in ipairs(names) do records[i][name] = random:integer(1, 12) == 1 and value(0) or shape[name] end
+    end
+    local to = ({ "D/{split}.parquet", "D/x.parquet", "D/{split}.csv" })[round % 3 + 1]
+    local function digests(bytes)
+      local out = {}
+      write({ to = to, compression = "none" }, records, function(_, ctx)
+        for i, f in ipairs(ctx.facts.files) do out[i] = f.sha256 end
+      end, { guess_bytes = bytes })
+      return out
+    end
+    test.equal(digests(1), digests(1 << 40), "round " .. round)
+  end
+end)
+
 test.case("a type that is given holds, or the value that does not fit is named", function()
   write({ to = "D/x.parquet", types = { n = "double", metadata = "json" } }, RECORDS, function(dir)
     local p <close> = assert(parquet.open(dir .. "/x.parquet", { columns = { "n" } }))

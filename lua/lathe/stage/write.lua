@@ -205,16 +205,24 @@ local Target = {}
 Target.__index = Target
 
 local function open_target(given, options, taken)
-  local self = setmetatable({ given = given, options = options, taken = taken, numbers = {}, splits = {}, made = {} }, Target)
+  local self = setmetatable({ given = given, options = options, taken = taken, made = {} }, Target)
   self.names = must(route_of(given.path))
-  local route, types = {}, {}
+  self:begin()
+  return self
+end
+
+-- Begins (anew) with an exporter that knows nothing.
+function Target:begin()
+  local options, route, types = self.options, {}, {}
+  if self.export then self.export:close() end
+  for where in pairs(self.numbers or {}) do self.taken[where] = nil end
+  self.numbers, self.splits = {}, {}
   for i, name in ipairs(self.names) do route[i] = field_of(name) end
   for _, name in ipairs(require("lathe.config").names(options.types or {})) do
     types[#types + 1], types[#types + 2] = name, options.types[name]
   end
   self.export = must(export.new { route = route, fields = fields_of(options.fields), types = types,
     drop_metadata = options.drop_metadata, tallies = TALLIES })
-  return self
 end
 
 function Target:lacks(name, path, line)
@@ -249,28 +257,43 @@ function Target:answer(route, path, line)
   self.splits[n] = split or "train"
 end
 
-function Target:pass(kind, paths, tell)
+-- One pass over the records; false when what was guessed is wrong. With `bytes` it ends after about so many.
+function Target:pass(kind, paths, tell, bytes)
   for _, path in ipairs(paths) do
     while true do
-      local state, route, line = self.export:feed(path, kind)
+      local state, route, line = self.export:feed(path, kind, bytes)
       if not state then error({ code = line, message = route }, 0) end
-      if state == "done" then break end
+      if state == "misfit" then return false end
+      if state == "done" or state == "more" and bytes then break end
       if state ~= "more" then self:answer(route, path, line) end
       tell()
     end
     tell(path)
+    if bytes then
+      bytes = bytes - file.stat(path).size
+      if bytes <= 0 then break end
+    end
   end
+  return true
+end
+
+-- Columns are those of all records; mostly the first few megabytes have them all, and then one pass is saved.
+function Target:learn_and_put(paths, tell, guess)
+  local function quiet() tell() end
+  self:pass("observe", paths, quiet, guess)
+  self.export:settle(true)
+  if self:pass("put", paths, tell) then return end
+  self:begin()
+  self:pass("observe", paths, quiet)
+  self.export:settle()
+  self:pass("put", paths, quiet)
 end
 
 -- Writes the records under temporary names; leaves the list of files in self.files.
-function Target:write(paths, tell)
+function Target:write(paths, tell, guess)
   local format = self.given.format
   local learns = format == "parquet" or format == "csv" or format == "tsv"
-  if learns then
-    self:pass("observe", paths, tell)
-    self.export:settle()
-  end
-  self:pass("put", paths, tell)
+  if learns then self:learn_and_put(paths, tell, guess) else self:pass("put", paths, tell) end
   if next(self.numbers) == nil then -- no record at all: an empty file where one was named
     if #self.names == 0 then self:answer("[]") end
     if learns then self.export:settle() end
@@ -426,20 +449,16 @@ local function progress_of(input, ctx, count)
   end
 end
 
-local function passes(list)
-  local n = 0
-  for _, t in ipairs(list) do n = n + ((t.format == "jsonl" or t.format == "json" or t.format == "txt") and 1 or 2) end
-  return n
-end
+local GUESS_BYTES = 4 << 20
 
 local function write_all(input, ctx, targets)
   local options = ctx.options
   local list = must(targets_of(options, true))
-  local tell, taken = progress_of(input, ctx, passes(list)), {}
+  local tell, taken = progress_of(input, ctx, #list), {}
   for _, given in ipairs(list) do
     if not options.to then given.path, given.inside = ctx.dir .. "/" .. given.path:gsub("^%./", ""), true end
     targets[#targets + 1] = open_target(given, options, taken)
-    targets[#targets]:write(input:paths(), tell)
+    targets[#targets]:write(input:paths(), tell, ctx.guess_bytes or GUESS_BYTES)
   end
   local ledger = read_ledger(ctx)
   local single = ctx.recipe == "stage-write" -- the user has named the file as the output
