@@ -161,7 +161,11 @@ end
 local Windows = {}
 
 local Pair = { __name = "window" }
-Pair.__index = Pair
+function Pair.__index(self, key) -- pair[1] and pair[2], so that table.unpack(ds[i]) gives both
+  if key == 1 then return self.input elseif key == 2 then return self.target end
+  return nil
+end
+function Pair.__len() return 2 end
 function Pair:__call() return self.input, self.target end
 function Pair:__tostring() return ("window %d\n  input  %s\n  target %s"):format(self.index, tostring(self.input), tostring(self.target)) end
 
@@ -295,7 +299,7 @@ end
 -- @param options table: { tokenizer = path or tokenizer, size = tokens (512), stride (size), pack = windows over the
 -- borders of documents, with eos between them (false), eos = token or true, last = "keep", "pad" or "drop", pad =
 -- token, field ("text"), split = only records whose metadata.split is this, cache = a file to keep the ids in }
--- @return windows: #ds, ds[i] (with .input and .target; ds[i]() gives both), ds:get(i), ds:loader { … }, ds:close()
+-- @return windows: #ds, ds[i] (with .input and .target; ds[i]() and table.unpack(ds[i]) give both), ds:get(i), ds:loader { … }, ds:close()
 -- @error misuse, not_found, format
 -- @example local ds = require("lathe.windows").open("train.jsonl", { tokenizer = "models/x", size = 256 })
 function M.open(source, options)

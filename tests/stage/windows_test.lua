@@ -223,6 +223,8 @@ test.case("a dataset answers #ds, ds[i], and is the stage's windows", function()
         if o.last == "pad" then for k = r.metadata.tokens + 1, o.size do r.input_ids[k] = ds.pad end end
         test.equal(input:totable(), r.input_ids)
         test.equal(target:totable(), r.target_ids)
+        local first, second = table.unpack(ds[i])
+        test.equal({ first:totable(), second:totable() }, { r.input_ids, r.target_ids })
         test.equal({ ds[i].tokens, (select(3, ds:get(i))) }, { r.metadata.tokens, r.metadata.tokens })
       end
       test.equal(ds[#ds + 1], nil)
