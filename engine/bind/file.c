@@ -364,6 +364,14 @@ static int replace_write(lua_State *L) {
   return 1;
 }
 
+static int replace_append(lua_State *L) {
+  struct err err;
+  const char *path = luaL_checkstring(L, 2);
+  if (file_replace_append(writer(L), path, &err)) return bind_fail(L, &err);
+  lua_settop(L, 1);
+  return 1;
+}
+
 static int replace_commit(lua_State *L) {
   struct err err;
   int rc = file_replace_commit(writer(L), &err);
@@ -382,7 +390,7 @@ commit
 -- @function engine.file.replace
 -- @param path string: which file
 -- @param sync boolean: optional; false skips fsync (default true)
--- @return writer: w:write(bytes …), w:size(), w:commit(), w:close()
+-- @return writer: w:write(bytes …), w:append(path) (all of another file), w:size(), w:commit(), w:close()
 -- @error io */
 static int l_replace(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
@@ -473,11 +481,9 @@ int luaopen_engine_file(lua_State *L) {
   static const luaL_Reg line_methods[] = {{"close", lines_gc}, {NULL, NULL}};
   static const luaL_Reg line_meta[] = {
       {"__call", lines_call}, {"__gc", lines_gc}, {"__close", lines_gc}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"write", replace_write},
-                                     {"commit", replace_commit},
-                                     {"size", replace_size},
-                                     {"close", replace_gc},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"write", replace_write},   {"append", replace_append},
+                                     {"commit", replace_commit}, {"size", replace_size},
+                                     {"close", replace_gc},      {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", replace_gc}, {"__close", replace_gc}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"read", l_read},
                                        {"read_range", l_read_range},

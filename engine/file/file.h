@@ -62,6 +62,8 @@ enum {
 };
 int file_replace_open(struct file_replace **out, const char *path, int flags, struct err *err);
 int file_replace_write(struct file_replace *w, const void *bytes, size_t n, struct err *err);
+/* Appends all bytes of another file. */
+int file_replace_append(struct file_replace *w, const char *path, struct err *err);
 /* Overwrites bytes already written (headers with offsets); does not move the end. */
 int file_replace_patch(struct file_replace *w, uint64_t at, const void *bytes, size_t n,
                        struct err *err);

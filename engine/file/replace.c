@@ -4,6 +4,7 @@
  * Small writes gather in a 256 KiB buffer. Close without commit unlinks the temporary, so a failed
  * or cancelled writer leaves nothing; a killed one leaves PATH.tmp-PID-N, which the runner sweeps.
  */
+#include "base/cancel.h"
 #include "base/mem.h"
 #include "file/file.h"
 #include "file/sys.h"
@@ -81,6 +82,22 @@ int file_replace_write(struct file_replace *w, const void *bytes, size_t n, stru
   if (n) memcpy(w->buffer + w->buffered, bytes, n);
   w->buffered += n;
   return 0;
+}
+
+int file_replace_append(struct file_replace *w, const char *path, struct err *err) {
+  int rc = flush_buffer(w, err), fd = rc ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+  if (rc) return rc;
+  if (fd < 0) return err_errno(err, "%s", path);
+  for (;;) { /* the buffer is empty: bytes go through it */
+    ssize_t got = read(fd, w->buffer, BUFFER);
+    if (got < 0 && errno == EINTR && !cancel_requested()) continue;
+    if (got < 0) rc = cancel_check(err) ? ERR_CANCELLED : err_errno(err, "%s", path);
+    if (got <= 0) break;
+    w->size += (uint64_t)got;
+    if ((rc = flush(w, w->buffer, (size_t)got, err))) break;
+  }
+  close(fd);
+  return rc;
 }
 
 int file_replace_patch(struct file_replace *w, uint64_t at, const void *bytes, size_t n,

@@ -767,9 +767,7 @@ function Run:join_rejected()
       local _, rejected = parts.paths(stage.dir, n)
       local info = file.stat(rejected)
       if not info then break end
-      for from = 0, info.size - 1, 1 << 20 do
-        must(w:write(must(file.read_range(rejected, from, math.min(info.size, from + (1 << 20))))))
-      end
+      if info.size > 0 then must(w:append(rejected)) end
       n = n + 1
     end
   end
@@ -868,7 +866,7 @@ function M.run(recipe, options)
     self.log:event("info", "run", "started", { recipe = self.plan.name, threads = self.threads,
       memory = self.memory, stages = #self.plan.stages })
     self:loop()
-    self:join_rejected()
+    if not options.single then self:join_rejected() end -- a single stage's are joined at their place
     if not options.single then must(require("lathe.report_page").write(self)) end
     self.log:event("info", "run", "finished", { recipe = self.plan.name,
       duration_ms = math.floor((clock.now() - began) * 1000) })

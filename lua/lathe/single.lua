@@ -56,6 +56,14 @@ local function standard_output()
     local fine, message = io.stdout:write(bytes)
     return fine and true, message and "standard output: " .. message, "io"
   end
+  function w.append(_, path)
+    local size = must(file.stat(path)).size
+    for from = 0, size - 1, PIECE do
+      local fine, message, code = w:write(must(file.read_range(path, from, math.min(size, from + PIECE))))
+      if not fine then return nil, message, code end
+    end
+    return true
+  end
   function w.commit()
     local fine, message = io.stdout:flush()
     return fine and true, message and "standard output: " .. message, "io"
@@ -98,21 +106,15 @@ end
 
 -- ---- what was made goes to its place ----
 
-local function each_piece(stage, kind, put)
+local function join(stage, kind, target)
   local part = require "lathe.part"
+  local w <close> = target == "-" and standard_output() or must(file.replace(target))
   for n = 0, stage.manifest.parts - 1 do
     local main, rejected = part.paths(stage.dir, n)
     local path = kind == "rejected" and rejected or main
     local info = file.stat(path)
-    for from = 0, (info and info.size or 0) - 1, PIECE do
-      put(must(file.read_range(path, from, math.min(info.size, from + PIECE))))
-    end
+    if info and info.size > 0 then must(w:append(path)) end
   end
-end
-
-local function join(stage, kind, target)
-  local w <close> = target == "-" and standard_output() or must(file.replace(target))
-  each_piece(stage, kind, function(bytes) must(w:write(bytes)) end)
   must(w:commit())
 end
 
