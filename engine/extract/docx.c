@@ -89,7 +89,7 @@ struct docx {
   bool titled;
 
   /* the paragraph */
-  bool in_properties, in_run_properties, in_text, bold, hidden;
+  bool in_properties, in_run_properties, in_text, bold, inline_code, hidden;
   unsigned heading, level, number;
   bool list, code, contents, drop_cap;
   struct buf cap;   /* the large letter whose paragraph comes next */
@@ -567,6 +567,9 @@ static void start_run_property(struct docx *d, int token, const struct xml_attri
   if (token != T_RSTYLE) return;
   xml_attribute(a, "val", value, sizeof value);
   if (!strcasecmp(value, "Strong")) d->bold = true;
+  if (strcasestr(value, "verbatim") || !strcasecmp(value, "HTMLCode") ||
+      !strcasecmp(value, "SourceText") || !strcasecmp(value, "InlineCode"))
+    d->inline_code = true;
 }
 
 static void start_contents(struct docx *d, int token, const struct xml_attributes *a) {
@@ -596,7 +599,7 @@ static void document_start(void *arg, int token, const struct xml_attributes *a)
     d->in_properties = true;
     break;
   case T_R:
-    d->bold = d->hidden = false;
+    d->bold = d->inline_code = d->hidden = false;
     break;
   case T_RPR:
     d->in_run_properties = !d->in_properties;
@@ -604,6 +607,7 @@ static void document_start(void *arg, int token, const struct xml_attributes *a)
   case T_T:
     d->in_text = !d->hidden && !d->contents;
     flow_bold(f, d->bold);
+    flow_code(f, d->inline_code);
     break;
   case T_TAB:
     if (!d->in_properties && !d->contents) flow_tab(f);

@@ -33,19 +33,25 @@ static struct flow_paragraph *top(struct flow *f) {
 
 /* ---- a paragraph's text ---- */
 
-static void close_bold(struct flow_paragraph *p) {
-  if (p->bold_on) buf_adds(&p->text, "**");
-  p->bold_on = false;
+static void close_mark(struct flow_paragraph *p) {
+  if (p->mark) buf_adds(&p->text, p->mark);
+  p->mark = NULL;
 }
 
-/* Visible characters: "**" always touches a word. */
+/* What the next word stands between. */
+static const char *mark_for(const struct flow_paragraph *p) {
+  if (p->style.kind == FLOW_HEADING || p->style.kind == FLOW_CODE) return NULL;
+  return p->code ? "`" : p->bold ? "**" : NULL;
+}
+
+/* Visible characters: marks always touch a word. */
 static void word(struct flow_paragraph *p, const char *s, size_t n) {
-  bool bold = p->bold && p->style.kind != FLOW_HEADING && p->style.kind != FLOW_CODE;
-  if (p->bold_on && !bold) close_bold(p);
+  const char *mark = mark_for(p);
+  if (p->mark && p->mark != mark) close_mark(p);
   if (p->space && p->text.len && p->text.data[p->text.len - 1] != '\n') buf_addc(&p->text, ' ');
   p->space = false;
-  if (bold && !p->bold_on) buf_adds(&p->text, "**");
-  p->bold_on = bold;
+  if (mark && !p->mark) buf_adds(&p->text, mark);
+  p->mark = mark;
   buf_add(&p->text, s, n);
 }
 
@@ -94,7 +100,7 @@ void flow_break(struct flow *f) {
   if (p->style.kind == FLOW_HEADING || f->in_cell || f->in_note) {
     p->space = true;
   } else if (p->text.len || p->style.kind == FLOW_CODE) {
-    close_bold(p);
+    close_mark(p);
     buf_addc(&p->text, '\n');
     p->space = false;
   }
@@ -104,9 +110,13 @@ void flow_bold(struct flow *f, bool on) {
   if (top(f)) top(f)->bold = on;
 }
 
+void flow_code(struct flow *f, bool on) {
+  if (top(f)) top(f)->code = on;
+}
+
 void flow_discard(struct flow *f) {
   struct flow_paragraph *p = top(f);
-  if (p) buf_reset(&p->text), p->bold_on = p->space = false;
+  if (p) buf_reset(&p->text), p->mark = NULL, p->space = false;
 }
 
 bool flow_has_text(const struct flow *f) {
@@ -123,7 +133,8 @@ void flow_open(struct flow *f, const struct flow_style *style) {
   struct flow_paragraph *p = &f->open[f->depth++];
   buf_reset(&p->text);
   p->style = *style;
-  p->bold = p->bold_on = p->space = false;
+  p->bold = p->code = p->space = false;
+  p->mark = NULL;
 }
 
 void flow_restyle(struct flow *f, const struct flow_style *style) {
@@ -248,7 +259,7 @@ void flow_close(struct flow *f) {
   }
   struct flow_paragraph *p = top(f);
   if (!p) return;
-  close_bold(p);
+  close_mark(p);
   while (p->text.len && p->style.kind != FLOW_CODE && p->text.data[p->text.len - 1] == '\n')
     p->text.data[--p->text.len] = 0;
   check(f, &p->text);
@@ -349,11 +360,12 @@ void flow_note(struct flow *f) {
   if (f->in_note) return;
   int n = snprintf(mark, sizeof mark, "[^%u]", ++f->note_count);
   if (p) {
-    bool bold = p->bold;
-    p->bold = false;
+    bool bold = p->bold, code = p->code;
+    p->bold = p->code = false;
     p->space = false;
     word(p, mark, (size_t)n);
     p->bold = bold;
+    p->code = code;
   }
   f->in_note = true;
   buf_reset(&f->note);

@@ -4,7 +4,7 @@
  *   flow_open(f, &style)  flow_text …  flow_close(f)       a paragraph
  *
  *   heading            "# " … "###### "          list item   "- ", "3. ", "b. ", indented by level
- *   bold runs          "**…**"                   table       a pipe table
+ *   bold, code runs    "**…**", "`…`"            table       a pipe table
  *   preformatted       lines between "```"       footnote    "[^1]" in the text, "[^1]: …" at the end
  *
  * A paragraph is collected and written when it closes. One that opens inside another (a text box)
@@ -38,7 +38,8 @@ struct flow_style {
 struct flow_paragraph {
   struct flow_style style;
   struct buf text;
-  bool bold, bold_on, space;
+  bool bold, code, space; /* wanted; white space since the last word */
+  const char *mark;       /* open: "**" or "`"; NULL: none */
 };
 
 struct flow {
@@ -65,7 +66,6 @@ struct flow {
   struct buf note;
   bool in_note;
   unsigned note_count;
-  bool note_bold; /* of the paragraph that holds the note */
 
   int rc;
   struct err *err;
@@ -87,6 +87,7 @@ void flow_space(struct flow *f, unsigned count); /* collapses but where it is pr
 void flow_tab(struct flow *f);
 void flow_break(struct flow *f); /* a line end inside the paragraph */
 void flow_bold(struct flow *f, bool on);
+void flow_code(struct flow *f, bool on); /* names and the like inside a sentence */
 
 void flow_list_end(struct flow *f); /* the next item belongs to another list */
 

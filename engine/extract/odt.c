@@ -73,8 +73,8 @@ struct odt {
   bool titled;
 
   bool in_body;
-  unsigned paragraphs; /* open ones */
-  bool bold[BOLD_DEPTH];
+  unsigned paragraphs;                     /* open ones */
+  bool bold[BOLD_DEPTH], code[BOLD_DEPTH]; /* of the open spans */
   size_t spans;
   bool paragraph_bold;
 
@@ -382,10 +382,10 @@ static bool item_begun(const struct odt *d) {
 
 /* ---- the text ---- */
 
-static void set_bold(struct odt *d) {
-  bool on = d->paragraph_bold;
-  if (d->spans > 0) on = d->bold[d->spans <= BOLD_DEPTH ? d->spans - 1 : BOLD_DEPTH - 1];
-  flow_bold(&d->flow, on);
+static void set_marks(struct odt *d) {
+  size_t at = (d->spans <= BOLD_DEPTH ? d->spans : BOLD_DEPTH) - 1;
+  flow_bold(&d->flow, d->spans ? d->bold[at] : d->paragraph_bold);
+  flow_code(&d->flow, d->spans && d->code[at]);
 }
 
 static void begin_paragraph(struct odt *d, int token, const struct xml_attributes *a) {
@@ -413,7 +413,7 @@ static void begin_paragraph(struct odt *d, int token, const struct xml_attribute
   }
   if (!d->flow.in_note) d->spans = 0, d->paragraph_bold = look.bold;
   flow_open(&d->flow, &s);
-  set_bold(d);
+  set_marks(d);
 }
 
 static void end_paragraph(struct odt *d) {
@@ -437,11 +437,14 @@ static void begin_span(struct odt *d, const struct xml_attributes *a) {
     return;
   }
   if (!strcmp(name, "Strong_20_Emphasis")) look.bold = look.weight = true;
-  bool outer = d->spans ? d->bold[d->spans <= BOLD_DEPTH ? d->spans - 1 : BOLD_DEPTH - 1]
-                        : d->paragraph_bold;
-  if (d->spans < BOLD_DEPTH) d->bold[d->spans] = look.weight ? look.bold : outer;
+  if (!strcmp(name, "Source_20_Text") || !strcmp(name, "Teletype")) look.code = true;
+  size_t outer = d->spans - 1;
+  if (d->spans < BOLD_DEPTH) {
+    d->bold[d->spans] = look.weight ? look.bold : d->spans ? d->bold[outer] : d->paragraph_bold;
+    d->code[d->spans] = look.code || (d->spans && d->code[outer]);
+  }
   d->spans++;
-  set_bold(d);
+  set_marks(d);
 }
 
 static void begin_note(struct odt *d) {
@@ -517,7 +520,7 @@ static void content_end(void *arg, int token) {
     break;
   case T_SPAN:
     d->spans -= d->spans > 0;
-    set_bold(d);
+    set_marks(d);
     break;
   case T_LIST:
     d->depth -= d->depth > 0;
@@ -535,7 +538,7 @@ static void content_end(void *arg, int token) {
     flow_note_end(f);
     d->depth = d->note_depth;
     d->note_depth = 0;
-    set_bold(d);
+    set_marks(d);
     break;
   case T_BODY:
     d->in_body = false;

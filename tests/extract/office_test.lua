@@ -116,6 +116,8 @@ test.case("ODT: a table of one column only places its paragraphs; a font tells c
     .. '<style:style style:name="b"><style:text-properties fo:font-weight="bold"/></style:style>'
     .. '<style:style style:name="n"><style:text-properties fo:font-weight="normal"/></style:style>'), "a.odt",
     "one\n\ntwo\n\n```\nx = 1\n```\n\n**a** b\n")
+  gives(odt(p 'Run <text:span text:style-name="Source_20_Text">ls -l</text:span>, <text:span text:style-name="M">x</text:span>.',
+    '<style:style style:name="M"><style:text-properties style:font-name="Mono"/></style:style>'), "a.odt", "Run `ls -l`, `x`.\n")
 end)
 
 test.case("ODT: notes, code, text boxes; contents, comments and deletions are left out", function()
@@ -349,6 +351,8 @@ test.case("DOCX: a large first letter joins its word; rows may begin later", fun
     for i, t in ipairs { ... } do cells[i] = "<w:tc>" .. wp(t) .. "</w:tc>" end
     return "<w:tr>" .. (before and '<w:trPr><w:gridBefore w:val="1"/></w:trPr>' or "") .. table.concat(cells) .. "</w:tr>"
   end
+  gives(docx('<w:p><w:r><w:t xml:space="preserve">Run </w:t></w:r><w:r><w:rPr><w:rStyle w:val="VerbatimChar"/><w:b/></w:rPr>'
+    .. "<w:t>ls -l</w:t></w:r><w:r><w:t>.</w:t></w:r></w:p>"), "a.docx", "Run `ls -l`.\n")
   gives(docx("<w:tbl>" .. row(false, "a", "b") .. row(true, "c") .. "</w:tbl>"), "a.docx", "| a | b |\n|---|---|\n| | c |\n")
 end)
 
