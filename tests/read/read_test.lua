@@ -131,6 +131,12 @@ test.case("source code: language, licence, and what nobody wrote", function()
     local expected = { ["gen.go"] = "generated", ["min.js"] = "minified", ["node_modules/x/index.js"] = "vendored",
       ["pic.png"] = "binary pic.png: a PNG image", ["odd.xyz"] = "unknown_kind", ["blank.py"] = "empty" }
     for path, reason in pairs(expected) do test.contains(why[path], reason) end
+    local sums = {}
+    for i, flags in ipairs { "-j1", "-j3 --no-stream" } do
+      test.equal((cli.run(("stage read p s%d.jsonl %s"):format(i, flags), { cwd = dir })), 0)
+      sums[i] = file.sha256(("%s/s%d.jsonl"):format(dir, i)) .. file.sha256(("%s/s%d.jsonl.rejected.jsonl"):format(dir, i))
+    end
+    test.equal(sums[1], sums[2])
     out = read(dir, "p --skip '' --kinds code --exclude 'src/**,*.png'")
     by = {}
     for _, r in ipairs(out) do by[r.metadata.path] = r end
