@@ -40,11 +40,13 @@ local function is_question(text)
   return first ~= nil and QUESTION_WORDS[first:lower()] == true
 end
 
+local STOP = { [("."):byte()] = true, [("?"):byte()] = true, [("!"):byte()] = true }
+
 -- "What is it?" → "What is it", "?"
 local function split_stop(text)
-  local body, stop = text:match "^(.-)([.?!]?)$"
-  if body:find "[.?!]$" then return text, "" end           -- "…", "?!": left alone
-  return body, stop
+  local n = #text
+  if not STOP[text:byte(n)] or STOP[text:byte(n - 1)] then return text, "" end      -- "...", "?!": left alone
+  return text:sub(1, n - 1), text:sub(n)
 end
 
 -- The first character and the rest.
@@ -88,10 +90,11 @@ local function shape(text)
   end
   pattern[#pattern + 1] = body:sub(at):gsub("%p", "%%%0")
   local joined = table.concat(pattern):gsub("^%a", function(c) return "[" .. c:upper() .. c:lower() .. "]" end)
-  return { text = text, body = body, stop = stop, names = names, pattern = "^" .. joined .. "$", literal = body:gsub("{[%a_][%w_]*}", "") }
+  return { body = body, stop = stop, first = body:match "^%a" and body:sub(1, 1):lower(), names = names, pattern = "^" .. joined .. "$", literal = body:gsub("{[%a_][%w_]*}", "") }
 end
 
-local function captures(s, body, stop)
+local function captures(s, body, stop, first)
+  if s.first and s.first ~= first then return nil end
   if (stop == "?") ~= (s.stop == "?") and not (stop == "" and s.stop == "?" and is_question(body)) then return nil end
   local found = table.pack(body:match(s.pattern))
   if found[1] == nil then return nil end
@@ -117,6 +120,8 @@ end
 
 local KIND = {}
 
+local LONGEST = 2000                          -- bytes of a text whose shape is looked for
+
 function KIND.any(rule)
   local shapes = {}
   for i, text in ipairs(rule.any) do
@@ -126,10 +131,12 @@ function KIND.any(rule)
     shapes[i] = s
   end
   return function(text, add)
+    if #text > LONGEST then return end
     local body, stop = split_stop(text)
+    local first = text:sub(1, 1):lower()
     local best, values
     for _, s in ipairs(shapes) do                            -- the shape with the most words of its own says it best
-      local found = captures(s, body, stop)
+      local found = captures(s, body, stop, first)
       if found and (not best or #s.literal > #best.literal) then best, values = s, found end
     end
     if not best then return end

@@ -288,7 +288,8 @@ end
 -- keys that no name can be.
 local FIELDS, EXTRA = {}, {}
 local ROOT = { __index = function(F, name)
-  local x, v = F[FIELDS][name], nil
+  local x = F[FIELDS][name]
+  local v
   if x ~= nil then v = V.from_lua(x) else v = F[EXTRA][name] or GLOBALS[name] end
   rawset(F, name, v)
   return v

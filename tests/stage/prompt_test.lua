@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- prompt: records become text with loss spans; what teaches nothing is rejected.
 local test = require "tests.support.test"
+local file = require "engine.file"
 local stage = require "lathe.stage.prompt"
 local run = require "tests.stage.context"
 
@@ -41,6 +42,20 @@ test.case("what cannot be trained on is rejected, with the reason", function()
   test.equal({ plain.rejected[1].reason, plain.rejected[2].reason }, { "no_supervised_text", "no_supervised_text" })
   test.contains(ctx.rejected[3].detail, "<|im_end|>")
   test.equal(#run.map(stage, { special = "keep" }, { { instruction = "Q", output = "stop <|im_end|> here" } }), 1)
+end)
+
+test.case("a template that is edited counts from the next part on, and says so by its hash", function()
+  test.with_dir(function(dir)
+    assert(file.mkdirs(dir .. "/templates"))
+    local function part(text)
+      if text then assert(file.write(dir .. "/templates/mine.lua", ("return { text = %q }"):format(text), false)) end
+      return run.map(stage, { "mine" }, { { q = "x" } }, dir)[1]
+    end
+    local first, same, edited = part "a {{ q }}", part(), part "b {{ q }}"
+    test.equal({ first.text, same.text, edited.text }, { "a x", "a x", "b x" })
+    test.equal(first.metadata.template, same.metadata.template)
+    test.ok(first.metadata.template.hash ~= edited.metadata.template.hash)
+  end)
 end)
 
 test.case("a template's own fault stops the run", function()

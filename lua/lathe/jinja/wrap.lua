@@ -27,8 +27,8 @@ end
 
 -- Letters stand on both sides of the hyphen at i, two of them or one behind another hyphen.
 local function is_hyphen(cs, i)
-  local before = (ustring.is_alpha(cs[i - 1] or "-") and ustring.is_alpha(cs[i - 2] or "-"))
-    or (is_letter(cs[i - 3]) and cs[i - 2] == "-" and in_word(cs[i - 1]))
+  local before = (is_letter(cs[i - 1]) and is_letter(cs[i - 2]))
+    or (is_letter(cs[i - 3]) and cs[i - 2] == "-" and is_letter(cs[i - 1]))
   if not before then return false end
   local j = i + 1
   if not is_letter(cs[j]) then return false end
@@ -48,8 +48,9 @@ local function word_end(cs, i, hyphens)
   return n + 1
 end
 
-local function chunks_of(line, hyphens)
-  local cs, out, i = ustring.chars(line), {}, 1
+-- The chunks of a line, as { first, last } positions in cs.
+local function chunks_of(cs, hyphens)
+  local out, i = {}, 1
   while i <= #cs do
     local stop = i
     if BLANK[cs[i]] then
@@ -57,59 +58,60 @@ local function chunks_of(line, hyphens)
     else
       stop = hyphens and in_word(cs[i - 1]) and dash_end(cs, i) or word_end(cs, i, hyphens)
     end
-    out[#out + 1] = table.move(cs, i, stop - 1, 1, {})
+    out[#out + 1] = { i, stop - 1 }
     i = stop
   end
   return out
 end
 
-local function is_blank(chunk)
-  for _, c in ipairs(chunk) do
-    if not ustring.space[c] then return false end
+local function is_blank(cs, chunk)
+  for i = chunk[1], chunk[2] do
+    if not ustring.space[cs[i]] then return false end
   end
   return true
 end
 
--- Takes as much of a chunk that is longer than a line as there is room for.
-local function break_chunk(chunk, room, hyphens)
-  local stop = room
-  if hyphens and #chunk > room then
-    for i = room, 2, -1 do
-      if chunk[i] == "-" then
-        for k = 1, i - 1 do
-          if chunk[k] ~= "-" then
-            stop = i
-            break
-          end
-        end
-        break
-      end
+-- Where a chunk that is longer than a line is broken: behind its last hyphen that fits, or where the line
+-- ends.
+local function break_at(cs, chunk, room, hyphens)
+  local first = chunk[1]
+  local last = first + room - 1
+  if hyphens and chunk[2] > last then
+    local i = last
+    while i > first and cs[i] ~= "-" do i = i - 1 end
+    for k = first, i - 1 do
+      if i > first and cs[k] ~= "-" then return i end
     end
   end
-  return table.move(chunk, 1, math.min(stop, #chunk), 1, {}), table.move(chunk, stop + 1, #chunk, 1, {})
+  return math.min(last, chunk[2])
 end
 
+local function length_of(chunk) return chunk[2] - chunk[1] + 1 end
+
 local function wrap_line(line, width, break_long, hyphens)
-  local chunks, lines, at = chunks_of(line, hyphens), {}, 1
+  local cs = ustring.chars(line)
+  local chunks, lines, at = chunks_of(cs, hyphens), {}, 1
   while at <= #chunks do
-    local current, length = {}, 0
-    if lines[1] and is_blank(chunks[at]) then at = at + 1 end
-    while chunks[at] and length + #chunks[at] <= width do
-      current[#current + 1], length = chunks[at], length + #chunks[at]
+    if lines[1] and is_blank(cs, chunks[at]) then at = at + 1 end
+    local from, last, length, count, tail = chunks[at] and chunks[at][1], nil, 0, 0, nil
+    while chunks[at] and length + length_of(chunks[at]) <= width do
+      last, tail, length, count = chunks[at][2], chunks[at], length + length_of(chunks[at]), count + 1
       at = at + 1
     end
-    if chunks[at] and #chunks[at] > width then
-      if break_long then
-        current[#current + 1], chunks[at] = break_chunk(chunks[at], width - length, hyphens)
-      elseif not current[1] then
-        current[1], at = chunks[at], at + 1
+    local long, filled = chunks[at], false
+    if long and length_of(long) > width then
+      if break_long and length < width then
+        last = break_at(cs, long, width - length, hyphens)
+        tail, count = { long[1], last }, count + 1
+        long[1] = last + 1
+      elseif break_long then
+        filled = true                         -- Python adds an empty piece here, and then takes that off the end
+      elseif count == 0 then
+        last, tail, count, at = long[2], long, 1, at + 1
       end
     end
-    if current[1] and is_blank(current[#current]) then current[#current] = nil end
-    if current[1] then
-      for i, chunk in ipairs(current) do current[i] = table.concat(chunk) end
-      lines[#lines + 1] = table.concat(current)
-    end
+    if count > 0 and not filled and is_blank(cs, tail) then last, count = tail[1] - 1, count - 1 end
+    if count > 0 then lines[#lines + 1] = table.concat(cs, "", from, last) end
   end
   return lines
 end
