@@ -90,7 +90,8 @@ local function shape(text)
   end
   pattern[#pattern + 1] = body:sub(at):gsub("%p", "%%%0")
   local joined = table.concat(pattern):gsub("^%a", function(c) return "[" .. c:upper() .. c:lower() .. "]" end)
-  return { body = body, stop = stop, first = body:match "^%a" and body:sub(1, 1):lower(), names = names, pattern = "^" .. joined .. "$", literal = body:gsub("{[%a_][%w_]*}", "") }
+  return { body = body, stop = stop, first = body:match "^%a" and body:sub(1, 1):lower(),
+    names = names, pattern = "^" .. joined .. "$", literal = body:gsub("{[%a_][%w_]*}", "") }
 end
 
 local function captures(s, body, stop, first)
