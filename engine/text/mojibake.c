@@ -180,7 +180,7 @@ static bool convincing(const char *s, size_t n, size_t start, size_t at,
   if (after_small) return true;
   if (lead == 0xc3 && (!before || before == ' ' || (before >= '0' && before <= '9')) &&
       second == 0x97)
-    return true; /* 3 Ã— 4 */
+    return true;                                                                 /* 3 Ã— 4 */
   if (lead == 0xc3 && second == 0xa0 && (!before || before == ' ')) return true; /* the word à */
   return small_ascii(s, n, at + k->size) && !letter_before && before != 0x201e && before != 0x201c;
 }
@@ -194,8 +194,8 @@ struct line {
 };
 
 static bool quote(uint32_t c) {
-  return c == '"' || c == '\'' || c == '`' || c == 0xab || c == 0xbb || c == 0x300c || c == 0x300d ||
-         (c >= 0x2018 && c <= 0x201f);
+  return c == '"' || c == '\'' || c == '`' || c == 0xab || c == 0xbb || c == 0x300c ||
+         c == 0x300d || (c >= 0x2018 && c <= 0x201f);
 }
 
 /* Is [at, end) all that stands between two quotes? Then the text is about it. */

@@ -247,6 +247,9 @@ end
 -- @return string|nil, string|nil: message and code of an error
 function M.judge(set, text, report)
   local kept, facts = text, nil
+  if set.name and not text:find "%S" then -- ratios of nothing would pass
+    if not report(set.name .. "_empty", { rule = "empty" }) then return nil end
+  end
   if set.c4 then
     local message
     kept, facts, message = quality.c4(text, set.c4)

@@ -19,7 +19,7 @@ local REASONS = {
   dup_para_char_frac = "duplicate_paragraph_characters", dup_line_frac = "duplicate_lines",
   dup_line_char_frac = "duplicate_line_characters", line_punct_ratio = "punctuated_lines",
   short_line_ratio = "short_lines", char_dup_ratio = "repeated_line_characters", list_ratio = "newlines_per_word",
-  too_few_sentences = "min_sentences",
+  too_few_sentences = "min_sentences", nothing = "empty",
 }
 for n = 5, 10 do REASONS[("duplicated_%d_n_grams"):format(n)] = ("duplicate_%d_gram"):format(n) end
 
@@ -40,9 +40,9 @@ local function decide(set, text)
   return reason, kept
 end
 
-local theirs = file.lines(decisions)
+local theirs = assert(file.lines(decisions))
 local tables, texts, documents = {}, 0, 0
-for line in file.lines(source) do
+for line in assert(file.lines(source)) do
   local text, other = json.decode(line).text, json.decode((theirs()))
   documents = documents + 1
   for _, set in ipairs(sets) do

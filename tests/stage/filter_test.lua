@@ -180,6 +180,17 @@ test.case("C4 takes lines out: the span becomes the origin, metadata stay", func
   test.equal({ record.text, record.metadata.span[2] }, { text, 9 })
   record = run { "c4", mode = "flag" }
   test.equal(record.text, text)
+  local list = { { instruction = GOOD, output = "Menu" } }
+  record = stage.run("filter", { "c4" }, list)[1] -- words of several fields are only judged
+  test.equal({ record.instruction, record.output }, { GOOD, "Menu" })
+  test.equal(stage.run("filter", { "c4", on = "instruction", line_words = 6 }, list)[1].instruction:sub(1, 27), "This is a line with an end.")
+end)
+
+test.case("an empty text fails every set", function()
+  for _, name in ipairs { "gopher", "gopher_repetition", "fineweb", "c4" } do
+    local fine, why = passes(name, " \n")
+    test.equal({ fine, why.reason }, { false, name .. "_empty" })
+  end
 end)
 
 test.case("a threshold of one's own, a rule turned off, single rules, a file, a table", function()

@@ -317,10 +317,7 @@ function M.each(record, ctx, emit)
     if not fine then return true end
     local kept, measures = judge(job, text, ctx, report)
     if not kept then return true end
-    if kept ~= text then
-      if not field then
-        return nil, "lines can be taken out of one field only; say which: on = \"output\", or remove_lines = false", "misuse"
-      end
+    if kept ~= text and field then -- words from several fields are only judged
       if not kept:find "%S" then
         ctx.reject(record, "empty", "no line is left")
         return true
