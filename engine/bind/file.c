@@ -389,12 +389,17 @@ commit
 -- nothing has happened.
 -- @function engine.file.replace
 -- @param path string: which file
--- @param sync boolean: optional; false skips fsync (default true)
+-- @param sync boolean|string: optional; false skips fsync (default true); "before": another file follows
+-- into the same folder, and this one counts only when that one is there
 -- @return writer: w:write(bytes …), w:append(path) (all of another file), w:size(), w:commit(), w:close()
 -- @error io */
 static int l_replace(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   int flags = lua_isboolean(L, 2) && !lua_toboolean(L, 2) ? FILE_NO_SYNC : 0;
+  if (lua_type(L, 2) == LUA_TSTRING) {
+    luaL_argcheck(L, !strcmp(lua_tostring(L, 2), "before"), 2, "true, false or 'before' expected");
+    flags = FILE_BEFORE;
+  }
   struct err err;
   struct file_replace **w = bind_new(L, sizeof *w, REPLACE_NAME);
   if (file_replace_open(w, path, flags, &err)) return bind_fail(L, &err);

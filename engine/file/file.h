@@ -58,7 +58,9 @@ void file_map_close(struct file_map *m); /* may be called twice */
 struct file_replace;
 enum {
   FILE_NO_SYNC = 1, /* skip both fsyncs: for files that a re-run makes again */
-  FILE_PRIVATE = 2  /* nobody but the user may read it (mode 0600) */
+  FILE_PRIVATE = 2, /* nobody but the user may read it (mode 0600) */
+  FILE_BEFORE = 4   /* another file is committed into the same folder before this one counts: that
+                       one syncs the folder, and nothing is synced of an empty file */
 };
 int file_replace_open(struct file_replace **out, const char *path, int flags, struct err *err);
 int file_replace_write(struct file_replace *w, const void *bytes, size_t n, struct err *err);

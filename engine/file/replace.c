@@ -135,8 +135,8 @@ int file_replace_finish(struct file_replace *w, struct err *err) {
   if (w->finished) return 0;
   int rc = flush_buffer(w, err);
   if (rc) return rc;
-  if (!(w->flags & FILE_NO_SYNC) && sys_fsync(w->fd))
-    return err_errno(err, "cannot write %s", w->path);
+  bool skip = w->flags & FILE_NO_SYNC || (w->flags & FILE_BEFORE && w->size == 0);
+  if (!skip && sys_fsync(w->fd)) return err_errno(err, "cannot write %s", w->path);
   int closed = sys_close(w->fd);
   w->fd = -1;
   if (closed) return err_errno(err, "cannot write %s", w->path);
@@ -157,7 +157,7 @@ int file_replace_commit(struct file_replace *w, struct err *err) {
   if (rc) return rc;
   if (sys_rename(w->temporary, w->path)) return err_errno(err, "cannot rename to %s", w->path);
   w->committed = true;
-  return w->flags & FILE_NO_SYNC ? 0 : sync_parent(w->path, err);
+  return w->flags & (FILE_NO_SYNC | FILE_BEFORE) ? 0 : sync_parent(w->path, err);
 }
 
 void file_replace_close(struct file_replace *w) {

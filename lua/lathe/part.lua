@@ -61,7 +61,7 @@ end
 function Writer:at(path)
   local w = self.open[path]
   if not w then
-    w = checked(file.replace(path))
+    w = checked(file.replace(path, path == self.main or "before")) -- the part itself is committed last
     self.open[path] = w
   end
   return w
