@@ -73,7 +73,7 @@ static bool origin_of(const char *url, struct origin *o) {
   if (!host || host >= sizeof o->host || port >= sizeof o->port) return false;
   snprintf(o->host, sizeof o->host, "%.*s", (int)host, at);
   snprintf(o->port, sizeof o->port, "%.*s", (int)port, colon ? colon + 1 : "");
-  if (!port) strcpy(o->port, strcasecmp(o->scheme, "https") ? "80" : "443");
+  if (!port) snprintf(o->port, sizeof o->port, "%s", strcasecmp(o->scheme, "https") ? "80" : "443");
   return true;
 }
 
