@@ -343,6 +343,7 @@ static size_t longest_run(const struct buf *b, char c) {
 static void write_lines(struct html *h, const char *s, size_t n) {
   struct out *o = &h->job->out;
   char indent[96];
+  if (!s) return;
   indentation(h, h->depth, indent, sizeof indent);
   for (size_t at = 0; at < n;) {
     const char *end = memchr(s + at, '\n', n - at);
@@ -406,7 +407,7 @@ static void write_table(struct html *h) {
   indentation(h, h->depth, indent, sizeof indent);
   start_block(h, 2);
   if (!h->rc) h->rc = table_write(&h->table, "", &text, h->err);
-  if (!h->rc) write_lines(h, text.data ? text.data : "", text.len);
+  if (!h->rc) write_lines(h, text.data, text.len);
   start_block(h, 2);
   buf_clear(&text);
 }

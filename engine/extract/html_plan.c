@@ -195,7 +195,7 @@ static struct node *add_node(struct scan *s, enum element_kind kind, uint32_t nu
     s->full = true;
     return NULL;
   }
-  if (s->count == s->cap) {
+  if (!s->nodes || s->count == s->cap) {
     size_t cap = s->cap ? s->cap * 2 : 256;
     struct node *p = mem_rearray(s->nodes, cap, sizeof *p);
     s->failed = s->failed || !p;

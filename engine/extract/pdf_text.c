@@ -114,7 +114,7 @@ void pdf_settle(struct pdf_style *s) {
 }
 
 static int level_of(const struct pdf_style *s, float size) {
-  if (!(size >= s->body * LARGE && size > 0 && size < PDF_SIZES / 2 - 1))
+  if (!(size >= s->body * LARGE && size > 0 && size < 0.5f * PDF_SIZES - 1))
     return s->deepest ? s->deepest : 2;
   size_t at = (size_t)(size * 2 + 0.5f);
   return s->levels[at] ? s->levels[at] : level_near(s, at);
