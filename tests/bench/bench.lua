@@ -501,10 +501,10 @@ local function parquet_bench(name, compression)
         one_pass("observe", 4 << 20)
         e:settle(true)
         one_pass "put"
-        local records = assert(e:finish())[1].records
+        local made = assert(e:finish())
         assert(e:commit())
         e:close()
-        return function() return records end
+        return function() return made[1].records end
       end
       return { amount = d.bytes / MB, run = run, ask = { jsonl = d.path, out = dir .. "/peer.parquet", compression = compression } }
     end }

@@ -245,6 +245,12 @@ for _, entry in ipairs(assert(file.list("recipes/demo"))) do
   end
 end
 
+-- CSV: a byte of options, then the file.
+put("csv", "quotes", '\0a,b\r\n"x,1","say ""hi"",\nthen"\r\nlast,"end"')
+put("csv", "semicolons", "\4sep=;\na;b;a\n1;2\n;;;\n")
+put("csv", "typed", "\3\xef\xbb\xbf1\ttrue\t-2.5e3\n\n\"\"\t\"\n")
+put("csv", "latin", "\0a|b\ncaf\xe9|\x93x\x94\n")
+
 -- Parquet files of other programs.
 for _, entry in ipairs(assert(file.list("tests/store/reference"))) do
   if entry.name:find "%.parquet$" then put("parquet", entry.name, slurp("tests/store/reference/" .. entry.name)) end

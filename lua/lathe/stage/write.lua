@@ -257,16 +257,18 @@ function Target:answer(route, path, line)
   self.splits[n] = split or "train"
 end
 
+local PIECE = 32 << 20
+
 -- One pass over the records; false when what was guessed is wrong. With `bytes` it ends after about so many.
 function Target:pass(kind, paths, tell, bytes)
   for _, path in ipairs(paths) do
     while true do
-      local state, route, line = self.export:feed(path, kind, bytes)
+      local state, route, line = self.export:feed(path, kind, bytes or PIECE)
       if not state then error({ code = line, message = route }, 0) end
       if state == "misfit" then return false end
       if state == "done" or state == "more" and bytes then break end
       if state ~= "more" then self:answer(route, path, line) end
-      tell()
+      tell(nil, state == "more" and PIECE or 0)
     end
     tell(path)
     if bytes then
@@ -443,9 +445,11 @@ local function progress_of(input, ctx, count)
     sizes[path] = file.stat(path).size
     total = total + sizes[path]
   end
-  return function(path)
+  local inside = 0 -- of the file at hand
+  return function(path, more)
+    inside = path and 0 or inside + (more or 0)
     if path then done = done + sizes[path] end
-    ctx.progress(done, total * count, "bytes")
+    ctx.progress(math.min(done + inside, total * count), total * count, "bytes")
   end
 end
 
