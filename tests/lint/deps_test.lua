@@ -5,7 +5,8 @@ local test = require "tests.support.test"
 local cli = require "tests.support.cli"
 
 local ALL = [[gcc libc6-dev make pkg-config liblua5.4-dev lua-argparse libopenblas0-openmp zlib1g-dev libxxhash-dev libssl-dev
-libpcre2-dev libutf8proc-dev libxml2-dev libarchive-dev libseccomp-dev libpoppler-glib-dev poppler-data libuchardet-dev libzstd-dev libedit-dev]]
+libpcre2-dev libutf8proc-dev libxml2-dev libarchive-dev libseccomp-dev libpoppler-glib-dev poppler-data libuchardet-dev libzstd-dev libedit-dev
+libexttextcat-dev libexttextcat-data libcurl4-openssl-dev]]
 
 -- installed: names; options: { uid, fails = package whose installation fails }
 local function deps(installed, arguments, options)
@@ -51,7 +52,7 @@ end)
 
 test.case("a missing optional package is a warning, a missing required one an error", function()
   local out = deps(ALL:gsub("libzstd%-dev", ""), "build", { fails = "libzstd-dev" })
-  test.contains(out, "warning: libzstd-dev could not be installed; going on without (.jsonl.zst)")
+  test.contains(out, "warning: libzstd-dev could not be installed; going on without (.jsonl.zst, Parquet)")
   test.contains(out, "status 0")
   out = deps(ALL:gsub("libssl%-dev", ""), "build", { fails = "libssl-dev" })
   test.contains(out, "apt-get failed")
