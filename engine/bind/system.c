@@ -35,9 +35,9 @@ static int l_cpu(lua_State *L) {
 
 /*** What this build was made with.
 -- @function engine.system.features
--- @return table: { libedit, libzstd, uchardet, poppler = boolean } */
+-- @return table: { libedit, libzstd, uchardet, exttextcat, curl, poppler = boolean } */
 static int l_features(lua_State *L) {
-  lua_createtable(L, 0, 4);
+  lua_createtable(L, 0, 6);
 #ifdef HAVE_LIBEDIT
   flag(L, "libedit", true);
 #endif
@@ -46,6 +46,12 @@ static int l_features(lua_State *L) {
 #endif
 #ifdef HAVE_UCHARDET
   flag(L, "uchardet", true);
+#endif
+#ifdef HAVE_EXTTEXTCAT
+  flag(L, "exttextcat", true);
+#endif
+#ifdef HAVE_CURL
+  flag(L, "curl", true);
 #endif
 #ifdef HAVE_POPPLER
   flag(L, "poppler", true);

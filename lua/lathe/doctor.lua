@@ -82,14 +82,16 @@ local function libraries(report)
   local has = system.features()
   local list = {
     { "libedit", "line editing, history and completion at the prompt", "libedit-dev" },
-    { "libzstd", ".jsonl.zst is read and written", "libzstd-dev" },
+    { "libzstd", ".jsonl.zst is read and written, Parquet is packed with it", "libzstd-dev" },
     { "uchardet", "old encodings are guessed better", "libuchardet-dev" },
+    { "exttextcat", "which language a text is in", "libexttextcat-dev libexttextcat-data" },
+    { "curl", "HTTP: extractors may read interfaces", "libcurl4-openssl-dev" },
   }
   for _, item in ipairs(list) do
     if has[item[1]] then
       report:ok(item[1], item[2])
     else
-      report:off(item[1], ("off: %s; install the package %s and build again"):format(item[2], item[3]))
+      report:off(item[1], ("off: %s; install %s and build again"):format(item[2], item[3]))
     end
   end
   return has
