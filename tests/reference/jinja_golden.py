@@ -139,6 +139,7 @@ uni.upper().swapcase() ~ (html|safe).split() ~ ('a b'|safe).partition(' ')
 (-0.4)|round ~ ' ' ~ (-2.5)|round(-1) ~ ' ' ~ (-3)|round(-1) ~ ' ' ~ 2.675|round(2)
 'The quick-brown fox -- jumped over it, well-known a--b x-'|wordwrap(9) ~ '/' ~ 'abcdefghij klm'|wordwrap(4) ~ '/' ~ 'abcdefghij klm'|wordwrap(4, false, '+')
 'a_x-y_b c-d-ef g'|wordwrap(4) ~ '/' ~ 'ab cd-efgh ij'|wordwrap(3)
+html.isprintable() ~ 'a\\b'.isprintable() ~ 'a\nb'.isprintable() ~ '{0}{1}'.format(1, 2) ~ '{}{}'.format(1, 2)
 ('word ' * 30)|pprint ~ {'b': ['x' * 30, 'y' * 40, 'z z ' * 25], 'a': 1}|pprint ~ [1, 2]|pprint ~ 'short'|pprint
 {'a': 1, 'b': none, 'c-d': '<"&'}|xmlattr ~ '|' ~ {}|xmlattr ~ '|' ~ {'x': 2}|xmlattr(false)
 '<p>a &amp; b</p> <!-- no --> c <b &lt;x&gt; &#233;'|striptags
@@ -172,6 +173,8 @@ d|tojson(indent=2, sort_keys=true).x
 's'|filesizeformat
 {'a b': 1}|xmlattr
 l is filter
+d.items() is test
+'{} {0}'.format(1, 2)
 's'|wordwrap(0)
 nope|tojson
 '%d' % 'x'

@@ -210,10 +210,14 @@ end
 -- @param getitem function: (S, value, key) -> value
 -- @return string
 function M.format(S, format, args, kwargs, getattr, getitem)
-  local out, i, auto = {}, 1, 0
+  local out, i, auto, manual = {}, 1, 0, false
   local function field(name)
     local head, rest = name:match("^([^.%[]*)(.*)$")
     local v
+    if head == "" and manual or auto > 0 and head:find("^%d+$") then
+      V.fail("cannot switch between manual field specification and automatic field numbering", "ValueError")
+    end
+    manual = manual or head:find("^%d+$") ~= nil
     if head == "" then
       auto = auto + 1
       head = tostring(auto - 1)

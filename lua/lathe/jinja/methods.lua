@@ -309,7 +309,7 @@ str.isalpha = every(ustring.is_alpha)
 str.isalnum = every(function(c) return ustring.is_alpha(c) or ustring.is_digit(c) end)
 str.isspace = every(ustring.is_space)
 str.isascii = { params = {}, fn = function(_, s) return ustring.is_ascii(s) end }
-str.isprintable = { params = {}, fn = function(_, s) return V.string_repr(s):sub(2, -2):gsub("\\[\\'\"]", "") == s end }
+str.isprintable = { params = {}, fn = function(_, s) return V.string_repr(s):sub(2, -2):gsub("\\(['\"\\])", "%1") == s end }
 str.isidentifier = { params = {}, fn = function(_, s) return s:find("^[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*$") ~= nil end }
 
 local function cased(wanted, refused)

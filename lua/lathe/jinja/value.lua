@@ -151,6 +151,7 @@ local function hash(key)
     return "\0tuple\0" .. table.concat(parts, ",")
   end
   if k == "undefined" then return UNDEFINED end
+  if k == "view" and key.name ~= "dict_values" then fail("unhashable type: '" .. key.name .. "'") end
   if k == "list" or k == "dict" then fail("unhashable type: '" .. k .. "'") end
   return key
 end
