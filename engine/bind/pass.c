@@ -59,7 +59,10 @@ static void read_test(lua_State *L, struct passer *x) {
   size_t n = (size_t)luaL_len(L, -1) - 1;
   if (n < 1 || n > 1 << 20) luaL_error(L, "a test needs something to compare with");
   t->values = mem_array(n, sizeof *t->values);
-  if (!t->values) luaL_error(L, "not enough memory");
+  if (!t->values) {
+    luaL_error(L, "not enough memory");
+    return;
+  }
   x->p.test_count++;
   for (t->count = 0; t->count < n; t->count++) {
     lua_geti(L, -1, (lua_Integer)t->count + 2);

@@ -165,7 +165,7 @@ static size_t outside(struct reading *r, size_t at) {
     open_text(r, closer, n, false, false);
     return k;
   }
-  if ((k = mark_at(r->l->line, p, left, 1, &index))) {
+  if (mark_at(r->l->line, p, left, 1, &index)) {
     const char *end = memchr(p, '\n', left);
     return end ? (size_t)(end - p) : left;
   }
