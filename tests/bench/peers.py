@@ -329,6 +329,7 @@ def duckdb_pass(q):
         yield
         with open(q["jsonl"], "rb") as f:
             yield [kept, sum(len(line) for line in f if b'"page":0' not in line)]
+    return run
 
 
 # ---- Parquet ----
