@@ -683,8 +683,12 @@ function Run:advance_whole(stage)
       file.remove_tree(rejected)
     end
   end
-  local records = 0
-  for _, path in ipairs(list) do records = records + must(file.cut(path, {})).lines end
+  local records, maker = 0, planner.records_of(self.plan, stage.from)
+  if maker then
+    records = maker.manifest.records_out
+  else
+    for _, path in ipairs(list) do records = records + must(file.cut(path, {})).lines end
+  end
   stage.records_in = records
   self.progress:update(self:label(stage), 0, nil, "")
   local input = setmetatable({ list = list, count = records }, Input)
