@@ -171,11 +171,14 @@ int parquet_open(struct parquet **out, const char *path, const struct parquet_op
   p->max_record = options && options->max_record ? options->max_record : RECORD_MAX;
   p->text = options && options->binary_is_text;
   p->drop_nulls = options && options->drop_nulls;
-  if (!(p->path = mem_strdup(path)))
+  if (!(p->path = mem_strdup(path))) {
     rc = err_nomem(err, strlen(path), path);
-  else if ((rc = open_file(p, path, err)) || (rc = select_columns(p, options, err)) ||
-           (rc = check_promises(p, err)))
-    rc = err_prefix(err, "%s", path);
+  } else {
+    rc = open_file(p, path, err);
+    if (!rc) rc = select_columns(p, options, err);
+    if (!rc) rc = check_promises(p, err);
+    if (rc) rc = err_prefix(err, "%s", path);
+  }
   if (!rc && !(p->columns = mem_zeros(p->footer.leaf_count, sizeof *p->columns)))
     rc = err_nomem(err, p->footer.leaf_count * sizeof *p->columns, path);
   if (rc)

@@ -150,7 +150,7 @@ void thrift_put_varint(struct buf *b, uint64_t v) {
 }
 
 void thrift_put_zigzag(struct buf *b, int64_t v) {
-  thrift_put_varint(b, (uint64_t)v << 1 ^ (uint64_t)(v >> 63));
+  thrift_put_varint(b, (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
 }
 
 void thrift_put_text(struct buf *b, const void *bytes, size_t n) {
