@@ -94,6 +94,16 @@ test.case("sections are asked for by their headings, with what is above them", f
   test.equal(asked, { 'Explain "Mills" (Machines) in Handbook.', 'Explain "Mills" in Handbook.', 'Explain "Mills".', 'Explain "Mills".' })
 end)
 
+test.case("a comment in source code is no heading", function()
+  local text = "# Frees what is left of the list, from the last node on.\ndef free(list):\n"
+    .. ("    list.pop()  # the last; then the one before.\n"):rep(4)
+  local out, ctx = run.map(stage, { "sections", phrasings = 1 }, {
+    { text = text, metadata = { programming_language = "python" } }, { text = text, metadata = { type = "txt" } } })
+  test.equal(#out, 1)
+  test.equal(out[1].metadata.type, "txt")
+  test.equal(ctx.rejected[1].reason, "no_facts")
+end)
+
 test.case("what a chunk shares with the one before is not asked twice", function()
   local first = "A **mill** is a machine. It is used to grind."
   local out = run.map(stage, { phrasings = 1 }, { { text = first .. "\n\nA **pump** is a device. It is used to lift.",

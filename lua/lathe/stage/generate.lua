@@ -15,7 +15,7 @@ local record_module = require "lathe.record"
 
 local M = {
   name = "generate",
-  version = 1,
+  version = 2,
   kind = "map",
   summary = "Makes questions and answers from text, offline from its definitions.",
   options = {
@@ -125,7 +125,10 @@ local function findings(record, task, text)
     local metadata = record.metadata
     if metadata == json.null then metadata = nil end
     local headings = metadata and json.kind(metadata.headings) == "array" and metadata.headings or nil
-    out[1] = offline.section(text, headings, metadata and type(metadata.title) == "string" and metadata.title or nil)
+    -- in source code a line that begins with "#" is a comment
+    if headings or not (metadata and type(metadata.programming_language) == "string") then
+      out[1] = offline.section(text, headings, metadata and type(metadata.title) == "string" and metadata.title or nil)
+    end
   end
   for _, found in ipairs(offline.definitions(text)) do out[#out + 1] = found end
   return out
