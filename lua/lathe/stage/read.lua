@@ -101,12 +101,11 @@ local function list_of(value) return type(value) == "string" and { value } or va
 
 local function list_item(item, ctx, licenses, emit)
   local options = ctx.options
-  if ctx.skips.vendored and item.whole and is_vendored(item.path) then
-    item.left_out, item.detail = "vendored", "in a folder of other people's files; read it with skip = {}"
-  elseif not item.left_out then -- it may be, for its name
-    decide(item, options)
-  end
+  local vendored = ctx.skips.vendored and item.whole and is_vendored(item.path)
+  -- it may be left out for its name already; of other people's files the kind matters where kinds are chosen
+  if not item.left_out and (not vendored or #options.kinds > 0) then decide(item, options) end
   if not wanted(item, options) then return end
+  if vendored then item.left_out, item.detail = "vendored", "in a folder of other people's files; read it with skip = {}" end
   if item.left_out then
     emit { path = item.path, id = ("%s %d"):format(item.left_out, item.bytes), left_out = item.left_out, detail = item.detail }
     return true
