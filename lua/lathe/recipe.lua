@@ -365,6 +365,7 @@ end
 function Run:refuse_nothing(stage, out, rejected, reasons)
   if not stage.source or out > 0 or rejected == 0 then return end
   pcall(self.join_rejected, self)
+  self.refused = true
   local first
   for n = 0, #stage.groups - 1 do
     local _, path = parts.paths(stage.dir, n)
@@ -763,11 +764,12 @@ end
 
 -- ---- the run as a whole ----
 
-function Run:join_rejected()
+-- All rejected records as one file; of a run that failed those of the stages that are done.
+function Run:join_rejected(only_done)
   local w <close> = must(file.replace(self.dir .. "/rejected.jsonl", false))
   for _, stage in ipairs(self.plan.stages) do
     local n = 0
-    while true do
+    while stage.done or not only_done do
       local _, rejected = parts.paths(stage.dir, n)
       local info = file.stat(rejected)
       if not info then break end
@@ -883,6 +885,7 @@ function M.run(recipe, options)
     if self and self.log then
       self.log.level = math.huge -- the caller tells the user
       pcall(self.log.event, self.log, "error", "run", problem.code or "failed", { message = problem.message })
+      if not options.single and not self.refused then pcall(self.join_rejected, self, true) end
     end
   end
   if self and self.lock then self.lock:close() end

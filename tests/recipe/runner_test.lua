@@ -46,6 +46,24 @@ local function setup(dir)
   cli.put(dir .. "/numbers.jsonl", "{}\n")
 end
 
+test.case("a run that fails says what the stages before rejected", function()
+  test.with_dir(function(dir)
+    cli.put(dir .. "/r.lua", [[local lathe = require "lathe"
+      return lathe.recipe "failing" {
+        lathe.stage "numbers" { list = function(_, emit) emit { path = "numbers" } end,
+          each = function(_, _, emit) for i = 1, 4 do emit { id = tostring(i), n = i } end end },
+        lathe.stage "keep" { each = function(r, ctx, emit)
+          if r.n % 2 == 0 then emit(r) else ctx.reject(r, "odd") end
+        end },
+        lathe.stage "stop" { all = function() error "no" end },
+      }]])
+    local status = cli.run("run r.lua", { cwd = dir })
+    test.ok(status ~= 0)
+    local _, n = assert(file.read(dir .. "/runs/failing/rejected.jsonl")):gsub('"reason":"odd"', "")
+    test.equal(n, 2)
+  end)
+end)
+
 test.case("a run makes parts, counts, and is skipped the second time", function()
   test.with_dir(function(dir)
     setup(dir)
