@@ -132,7 +132,12 @@ function M.method(name)
     is_stage[name] = module ~= nil and not module.list
   end
   if not is_stage[name] then return nil end
-  return function(dataset, options) return M.stage(dataset, require("lathe")[name](options)) end
+  return function(dataset, options)
+    local reference = require("lathe")[name](options)
+    local info = debug.getinfo(2, "Sl")
+    reference.where = ("%s:%d"):format(info.short_src, info.currentline) -- a wrong option is told with the caller's place
+    return M.stage(dataset, reference)
+  end
 end
 
 return M

@@ -53,8 +53,9 @@ local function value_of(arguments, at, spec, given)
     if behind and TRUTH[behind] then return behind, 1 end
     return "true", 0
   end
-  if not behind or behind:match "^%-%-%a" then return nil end
-  return behind, 1
+  if behind and not behind:match "^%-%-%a" then return behind, 1 end
+  if spec.default == false and tostring(spec.type):find("boolean", 1, true) then return "true", 0 end -- --pii, as --pii true
+  return nil
 end
 
 local function dashed(names)

@@ -225,6 +225,9 @@ local function bind_stage(plan, reference, index, search, overrides, published)
     local maker = published[artifact]
     if not maker and not (plan.given and plan.given[artifact]) then
       if plan.input then
+        if artifact == "tokenizer" and module.options and module.options.tokenizer then
+          fail(nil, "stage %s needs a tokenizer; say which: --tokenizer PATH (at the prompt tokenizer = \"PATH\")", name)
+        end
         fail(nil, "stage %s uses the artifact '%s'; say where it is: --artifact %s=FOLDER", name, artifact, artifact)
       end
       fail(reference.where, "stage %s uses the artifact '%s', which no earlier stage makes (%s)%s", name,

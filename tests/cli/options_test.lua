@@ -94,6 +94,20 @@ test.case("a stage's options are options of stage, and of a recipe by name", fun
   end)
 end)
 
+test.case("a switch that may have a value needs none, and a tokenizer is asked for by its option", function()
+  in_folder(function(dir, run)
+    cli.put(dir .. "/mail.jsonl", '{"id":"1","text":"write to someone@somewhere.org"}\n')
+    for _, given in ipairs { "--pii", "--pii --trim", "--pii email", "--pii=true" } do
+      local status, out, err = run("stage clean mail.jsonl - " .. given)
+      test.equal(status, 0, err)
+      test.contains(out, "[EMAIL]")
+    end
+    local status, _, err = run "stage chunk in.jsonl - --by tokens"
+    test.equal(status, 2)
+    test.contains(err, "stage chunk needs a tokenizer; say which: --tokenizer PATH")
+  end)
+end)
+
 test.case("standard input and output, for a stage and for read", function()
   in_folder(function(dir, run)
     local status, out, err = run("stage clean - - --rejected why.jsonl", { input = dir .. "/in.jsonl" })
