@@ -32,7 +32,7 @@ end
 test.case("code_dataset: extractors to train.json and test.json, again and for any -j", function()
   test.with_dir(function(dir)
     code(dir)
-    local status, out, err = run(dir, "code_dataset", "--input code -j1")
+    local status, _, err = run(dir, "code_dataset", "--input code -j1")
     test.equal(status, 0, err)
     local train, split = json.decode(file.read(dir .. "/data_formatted/train.json")), {}
     local rest = json.decode(file.read(dir .. "/data_formatted/test.json"))
@@ -51,6 +51,7 @@ test.case("code_dataset: extractors to train.json and test.json, again and for a
     local rejected = file.read(dir .. "/runs/code_dataset/rejected.jsonl")
     test.contains(rejected, '"class":"Turn"') -- nobody described it
     local before = file.read(dir .. "/data_formatted/train.json")
+    local out
     status, out, err = run(dir, "code_dataset", "--input code -j1")
     test.equal(status, 0, err)
     test.contains(out .. err, "Everything was done before.")
@@ -64,7 +65,12 @@ end)
 test.case("code_dataset: any JSONL will do, with a ratio of one's own", function()
   test.with_dir(function(dir)
     local lines = {}
-    for i = 1, 20 do lines[i] = json.encode { instruction = ("Write function number %d."):format(i), output = ("function f%d() return '%s' end"):format(i, words(i, 15)) } end
+    for i = 1, 20 do
+      lines[i] = json.encode {
+        instruction = ("Write function number %d."):format(i),
+        output = ("function f%d() return '%s' end"):format(i, words(i, 15)),
+      }
+    end
     lines[21] = json.encode { description = "Say hello.", code = "print 'hello'" }
     lines[22] = json.encode { description = "", code = "print 'nothing is said about this'" }
     cli.put(dir .. "/all.jsonl", table.concat(lines, "\n") .. "\n")

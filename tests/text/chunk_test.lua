@@ -99,7 +99,7 @@ test.case("regular expressions", function()
   none, message, code = chunk.new { regex = true, separators = { "a" } }
   test.equal({ none, message, code }, { nil, "regular expressions belong to the mode python", "misuse" })
   none, message, code = chunk.new { mode = "python", regex = true, separators = { "(?:a+)+\\d" } } (("a"):rep(5000))
-  test.equal({ none, code }, { nil, "limit" })
+  test.equal({ none, message, code }, { nil, "a separator backtracks without end", "limit" })
 end)
 
 -- ---- native ----
@@ -238,7 +238,7 @@ test.case("misuse", function()
   local none, message, code = chunk.new { size = 5, overlap = 5 }
   test.equal({ none, message, code }, { nil, "the overlap (5) must be smaller than the size (5)", "misuse" })
   none, message, code = chunk.new { mode = "js", method = "code" }
-  test.equal({ none, code }, { nil, "misuse" })
+  test.equal({ none, message, code }, { nil, "LangChain's modes cut by recursive or character only", "misuse" })
   test.equal(tostring(chunk.new { size = 9, overlap = 1 }), "chunker: recursive, 9/1")
 end)
 
