@@ -142,7 +142,7 @@ test.case("source code: language, licence, and what nobody wrote", function()
     for _, r in ipairs(out) do by[r.metadata.path] = r end
     test.equal(by["gen.go"].metadata.notes, { "generated" })
     test.ok(by["node_modules/x/index.js"] and not by["src/b.c"] and not by["README.md"])
-    _, why = read(dir, "p --kinds code")
+    why = select(2, read(dir, "p --kinds code"))
     test.contains(why["node_modules/x/index.js"], "vendored")
     test.equal({ why["pic.png"], why["odd.xyz"] }, {})
     test.equal(read(dir, "p/odd.xyz")[1].text, "text\n", "what is named is read as text")
