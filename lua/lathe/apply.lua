@@ -135,7 +135,8 @@ function M.method(name)
   return function(dataset, options)
     local reference = require("lathe")[name](options)
     local info = debug.getinfo(2, "Sl")
-    reference.where = ("%s:%d"):format(info.short_src, info.currentline) -- a wrong option is told with the caller's place
+    -- a wrong option is told with the caller's place; what is typed at the prompt has none
+    reference.where = info.currentline > 0 and ("%s:%d"):format(info.short_src, info.currentline) or nil
     return M.stage(dataset, reference)
   end
 end

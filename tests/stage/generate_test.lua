@@ -94,6 +94,15 @@ test.case("sections are asked for by their headings, with what is above them", f
   test.equal(asked, { 'Explain "Mills" (Machines) in Handbook.', 'Explain "Mills" in Handbook.', 'Explain "Mills".', 'Explain "Mills".' })
 end)
 
+test.case("a heading is said once", function()
+  local body = ("A mill grinds corn, and much else besides. "):rep(4):sub(1, -2)
+  local out = run.map(stage, { "sections", phrasings = 1 }, {
+    { text = body, metadata = { headings = { "Guide", "Mills", "Guide", "Wind", "Mills" }, title = "Handbook" } },
+    { text = body, metadata = { headings = { "Mills", "Mills", "Handbook" }, title = "Handbook" } } })
+  test.equal({ out[1].instruction, out[2].instruction },
+    { 'Explain "Mills" (Guide, Wind) in Handbook.', 'Explain "Handbook" (Mills).' })
+end)
+
 test.case("a comment in source code is no heading", function()
   local text = "# Frees what is left of the list, from the last node on.\ndef free(list):\n"
     .. ("    list.pop()  # the last; then the one before.\n"):rep(4)

@@ -217,7 +217,12 @@ function M.section(text, headings, title)
   if not term or term == "" or not term:find "%a" and not term:find "[\x80-\xff]" then return nil end
   if (utf8.len(body) or #body) < LEAST_SECTION or body:find "^[%w%p%s]*$" and not body:find "[.!?:;]" then return nil end
   if title and (title == "" or plain_heading(title) == term) then title = nil end
-  if title and path[1] == plain_heading(title) then table.remove(path, 1) end
+  local said, above = { [term] = true, [title and plain_heading(title) or term] = true }, {}
+  for _, heading in ipairs(path) do -- a heading that was said says no more: title pages repeat theirs
+    if not said[heading] then above[#above + 1] = heading end
+    said[heading] = true
+  end
+  path = above
   return { term = term, path = table.concat(path, ", "), title = title and plain_heading(title) or "", section = body }
 end
 
