@@ -136,7 +136,7 @@ function M.method(name)
     local reference = require("lathe")[name](options)
     local info = debug.getinfo(2, "Sl")
     -- a wrong option is told with the caller's place; what is typed at the prompt has none
-    reference.where = info.currentline > 0 and ("%s:%d"):format(info.short_src, info.currentline) or nil
+    reference.where = info.currentline > 0 and not info.short_src:find("lathe/repl.lua", 1, true) and ("%s:%d"):format(info.short_src, info.currentline) or nil
     return M.stage(dataset, reference)
   end
 end

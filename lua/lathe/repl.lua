@@ -98,7 +98,11 @@ end
 -- @return dataset
 -- @error raises a message: what reading fails with
 -- @example read { "README.md" }
-function M.read(options) return require("lathe.apply").source(require("lathe").read(options)) end
+function M.read(options)
+  local reference = require("lathe").read(options)
+  reference.where = nil -- of a wrong option: a line of ours would tell nobody anything
+  return require("lathe.apply").source(reference)
+end
 
 --- The environment that typed text runs in.
 -- @return table

@@ -74,6 +74,7 @@ end
 local MAGIC = { ["\x1f\x8b"] = true, ["\x28\xb5"] = true }
 
 local TABLES = { json = true, csv = true, tsv = true, parquet = true }
+local DOCUMENTS = { document = true, code = true }
 
 -- Another format is read first; what it rejects is beside the output too.
 local function read_first(input, dir, options)
@@ -98,6 +99,9 @@ local function plain_input(input, dir, options)
   if info.size < 4 then return input end
   local kind = require("lathe.read.kinds").sniff { file = input, path = input, bytes = info.size }
   if TABLES[kind] then return read_first(input, dir, options) end
+  if DOCUMENTS[kind] and input:find "%.%w+$" and not must(file.read_range(input, 0, math.min(info.size, 4096))):find "^[\xef\xbb\xbf]*%s*{" then
+    must(nil, ("%s: a document, and the stage takes records; read it first: lathe stage read %s out.jsonl"):format(input, input), "misuse")
+  end
   if not MAGIC[must(file.read_range(input, 0, 2))] then return input end
   must(file.mkdirs(dir))
   local s <close> = must(file.stream(input))

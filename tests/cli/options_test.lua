@@ -108,6 +108,22 @@ test.case("a switch that may have a value needs none, and a tokenizer is asked f
   end)
 end)
 
+test.case("a stage that is given a document says how it is read", function()
+  in_folder(function(dir, run)
+    cli.put(dir .. "/a.md", "# Title\n\nWords.\n")
+    local status, _, err = run "stage clean a.md -"
+    test.equal(status, 2)
+    test.contains(err, "a.md: a document, and the stage takes records; read it first: lathe stage read a.md out.jsonl")
+    cli.put(dir .. "/data.txt", '{"id":"1","text":"one"}\n')
+    status, _, err = run "stage clean data.txt -"
+    test.equal(status, 0, err)
+    cli.put(dir .. "/broken.jsonl", "text\n")
+    status, _, err = run "stage clean broken.jsonl -"
+    test.equal(status, 1, err)
+    test.contains(err, "broken.jsonl:1: ")
+  end)
+end)
+
 test.case("standard input and output, for a stage and for read", function()
   in_folder(function(dir, run)
     local status, out, err = run("stage clean - - --rejected why.jsonl", { input = dir .. "/in.jsonl" })
