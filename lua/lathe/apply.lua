@@ -78,6 +78,7 @@ end
 
 local function guarded(dir, f)
   local fine, a, b = pcall(f)
+  if fine and b == nil then return a end -- one value: the prompt shows all that it gets
   if fine then return a, b end
   file.remove_tree(dir)
   error(type(a) == "table" and a.message or a, 0)

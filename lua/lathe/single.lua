@@ -98,7 +98,8 @@ local function plain_input(input, dir, options)
   if info.type ~= "file" then return must(nil, input .. ": not a file", "misuse") end
   if info.size < 4 then return input end
   local kind = require("lathe.read.kinds").sniff { file = input, path = input, bytes = info.size }
-  if TABLES[kind] then return read_first(input, dir, options) end
+  local first = must(file.read_range(input, 0, 3))
+  if TABLES[kind] or first == "\xef\xbb\xbf" or first:find "^\xff\xfe" or first:find "^\xfe\xff" then return read_first(input, dir, options) end
   if DOCUMENTS[kind] and input:find "%.%w+$" and not must(file.read_range(input, 0, math.min(info.size, 4096))):find "^[\xef\xbb\xbf]*%s*{" then
     must(nil, ("%s: a document, and the stage takes records; read it first: lathe stage read %s out.jsonl"):format(input, input), "misuse")
   end

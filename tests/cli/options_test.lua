@@ -117,6 +117,11 @@ test.case("a stage that is given a document says how it is read", function()
     cli.put(dir .. "/data.txt", '{"id":"1","text":"one"}\n')
     status, _, err = run "stage clean data.txt -"
     test.equal(status, 0, err)
+    cli.put(dir .. "/bom.jsonl", '\xef\xbb\xbf{"id":"1","text":"one"}\r\n\r\n{"id":"2","text":"two"}\r\n')
+    local out
+    status, out, err = run "stage clean bom.jsonl -"
+    test.equal(status, 0, err)
+    test.equal(out, '{"id":"1","text":"one"}\n{"id":"2","text":"two"}\n')
     cli.put(dir .. "/broken.jsonl", "text\n")
     status, _, err = run "stage clean broken.jsonl -"
     test.equal(status, 1, err)
