@@ -20,7 +20,7 @@ return lathe.recipe "documents" {
   lathe.dedup     { name = "repeats", field = "instruction", near = false },
   lathe.augment   { rules = "instructions", variants = "$variants" },
   lathe.prompt    { template = "$template" },
-  lathe.partition { train = "$train_ratio", group = "document" },
+  lathe.partition { train = "$train_ratio", group = "document", allow_empty = true },   -- one document alone trains
   lathe.stats     {},
   lathe.write     { "$output/{split}.jsonl" },
 }

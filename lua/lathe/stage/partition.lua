@@ -181,6 +181,15 @@ local function divide(input, ctx, share)
   return g, facts
 end
 
+-- The sides that were asked for and have no record, in words.
+local function empty_sides(share, facts)
+  local out = {}
+  for _, split in ipairs(SPLITS) do
+    if share[split] > 0 and facts.records_of[split] == 0 then out[#out + 1] = split end
+  end
+  return #out > 0 and table.concat(out, " and ") or nil
+end
+
 local function check_empty(options, share, facts)
   if options.allow_empty then return true end
   if facts.records == 0 then return fail "there are no records to divide (allow_empty = true lets that pass)" end
@@ -331,6 +340,11 @@ local function run(input, ctx, emit)
   local g <close> = made
   fine, message, code = check_empty(o, share, facts)
   if not fine then return nil, message, code end
+  local empty = empty_sides(share, facts)
+  if empty and ctx.say then
+    ctx.say(("  %s has no record: there %s %d group%s"):format(empty, facts.groups == 1 and "is" or "are", facts.groups,
+      facts.groups == 1 and "" or "s"))
+  end
   if o.leakage ~= "none" or facts.unsettled > 0 then
     local report
     if o.leakage == "none" then
