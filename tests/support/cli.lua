@@ -61,7 +61,7 @@ end
 -- Files of a run that tell of time and machine, not of data.
 local function not_data(path)
   return path:find "manifest%.json$" or path:find "events%.jsonl$" or path:find "/lock$"
-    or path:find "inputs%.json$" or path:find "log%.jsonl$" or path == "/report.html"
+    or path:find "inputs%.json$" or path:find "outputs%.json$" or path:find "log%.jsonl$" or path == "/report.html"
 end
 
 --- The hashes of a run folder's data files by path: what must not depend on -j, streaming or kills.
