@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Phrases that make a line boilerplate, for lathe.clean { boilerplate = true }. A line with one of them goes, if it has
 -- at most max_characters. Written in small letters; capitals in the text count as small ones.
 return {

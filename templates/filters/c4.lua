@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The rules of C4 (Raffel and others 2020, JMLR 21:140). Lines that fail are taken out of the text
 -- (remove_lines = false only counts without them); the document is judged by what is left.
 return {

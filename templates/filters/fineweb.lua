@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- FineWeb's own rules (Penedo and others 2024, arXiv:2406.17557), used after those of Gopher.
 return {
   summary = "Lines without an end, short lines, repeated lines, lists.",

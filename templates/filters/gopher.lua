@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Gopher's rules of quality (Rae and others 2021, arXiv:2112.11446, appendix A1.1). They are made for English:
 -- give other languages their own stop words, or min_stop_words = false.
 return {

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Gopher's rules against repetition (Rae and others 2021, arXiv:2112.11446, table A1). Each is a share of the
 -- text, at most: of its lines and paragraphs, or of its characters.
 return {
