@@ -382,4 +382,24 @@ test.case("a field with ? behind it may be in no record", function()
   end)
 end)
 
+test.case("what a killed writer left is removed, and what a running one has is not", function()
+  test.with_dir(function(dir)
+    -- the shell's child becomes a zombie of sleep, which nobody waits for
+    local pipe = io.popen "sh -c 'sleep 0 & echo $!; exec sleep 2' 2>/dev/null"
+    local zombie = pipe:read "l"
+    local self = file.read "/proc/self/stat":match "^%d+"
+    require("engine.clock").sleep(0.2)
+    test.contains(file.read("/proc/" .. zombie .. "/stat"), ") Z")
+    for _, pid in ipairs { zombie, self, "999999999" } do cli.put(("%s/out/a.jsonl.tmp-%s-1"):format(dir, pid), "x") end
+    cli.put(dir .. "/in.jsonl", '{"text":"t"}\n')
+    local status, _, err = cli.run("stage write in.jsonl out/a.jsonl", { cwd = dir })
+    test.equal(status, 0, err)
+    local left = {}
+    for _, entry in ipairs(file.list(dir .. "/out")) do left[#left + 1] = entry.name end
+    test.equal(left, { "README.md", "a.jsonl", "a.jsonl.tmp-" .. self .. "-1" })
+    os.execute("kill " .. math.tointeger(tonumber(zombie)) .. " 2>/dev/null")
+    pipe:close()
+  end)
+end)
+
 return test.done()

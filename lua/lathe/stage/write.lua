@@ -191,11 +191,17 @@ local function must(value, message, code)
   return value
 end
 
+-- Whether a process still runs: one that was killed may stand in the list for a while, as a zombie.
+local function is_running(pid)
+  local state = file.stat("/proc/" .. pid) and file.read("/proc/" .. pid .. "/stat")
+  return state ~= nil and state ~= false and not state:find "%) [ZX]"
+end
+
 -- Removes what a writer that was killed has left in a folder.
 local function sweep(folder)
   for _, entry in ipairs(file.list(folder) or {}) do
     local pid = entry.name:match "%.tmp%-(%d+)%-%d+$"
-    if pid and not file.stat("/proc/" .. pid) then file.remove_tree(folder .. "/" .. entry.name) end
+    if pid and not is_running(pid) then file.remove_tree(folder .. "/" .. entry.name) end
   end
 end
 
