@@ -22,7 +22,7 @@ return lathe.recipe "demo" {
   lathe.dedup     { name = "repeats", field = "instruction", near = false },  -- asked twice where chunks overlap
   lathe.select    { max = "$facts", group = "metadata.fact" },
   lathe.prompt    { template = "chatml" },
-  lathe.partition { by = { field = "metadata.phrasing", test = { 3, 4 } } },  -- held-out phrasings
+  lathe.partition { by = { field = "metadata.phrasing", test = { 3, 4 } }, leakage = "none" },    -- held-out phrasings
   lathe.train     { lora = { rank = 64, alpha = 64, targets = "all-linear" }, lr = 3e-3, epochs = "$epochs" },
   lathe.evaluate  { documents = "documents" },
   lathe.merge     {},
