@@ -26,6 +26,7 @@ local config = require "lathe.config"
 local file = require "engine.file"
 local hash = require "engine.hash"
 local json = require "engine.json"
+local places = require "lathe.places"
 local text = require "engine.text"
 
 local M = {}
@@ -35,37 +36,18 @@ local PAGES_MAX = 10000
 
 -- ---- finding ----
 
-local function our_folder()
-  local here = package.searchpath("lathe.extractors", package.path)
-  return here and (here:gsub("lua/lathe/extractors%.lua$", "extractors")) or "extractors"
-end
-
 --- The folders in which extractors are looked for, in order.
 -- @param root string|nil: the recipe's folder
 -- @return table: list of folders
 function M.search_path(root)
-  local home = require("lathe.xdg").folder "CONFIG" or "/.config"
-  return { (root or ".") .. "/extractors", home .. "/lathe/extractors", our_folder() }
+  return places.folders("extractors", root)
 end
 
 --- The names of the extractors there are.
 -- @param root string|nil: the recipe's folder
 -- @return table: sorted names
 -- @example require("lathe.extractors").names()
-function M.names(root)
-  local seen, names = {}, {}
-  for _, folder in ipairs(M.search_path(root)) do
-    for _, entry in ipairs(file.stat(folder) and file.list(folder) or {}) do
-      local name = entry.name:match "^([%w_-]+)%.lua$"
-      if name and not seen[name] then
-        seen[name] = true
-        names[#names + 1] = name
-      end
-    end
-  end
-  table.sort(names)
-  return names
-end
+function M.names(root) return places.names(M.search_path(root), { "^([%w_-]+)%.lua$" }) end
 
 local FIELDS = { name = "string", version = "number", description = "string", files = "table|string", list = "function",
   options = "table", positional = "table", extract = "function" }
@@ -226,9 +208,9 @@ function M.list(ctx, emit, list)
   local count = 0
   local fine, problem = pcall(function()
     local sources = sources_of(ctx.options.sources, ctx.root)
-    local places = {}
-    for i, input in ipairs(inputs) do places[i] = resolve(input) end
-    for _, place in ipairs(places) do
+    local resolved = {}
+    for i, input in ipairs(inputs) do resolved[i] = resolve(input) end
+    for _, place in ipairs(resolved) do
       if place.file and is_jsonl(place.file) then -- records already: nothing to be extracted
         count = count + 1
         emit(single_file(place.file))
@@ -242,7 +224,7 @@ function M.list(ctx, emit, list)
         count = count + 1
         emit(item)
       end
-      for _, place in ipairs(places) do
+      for _, place in ipairs(resolved) do
         if not place.taken then
           for _, item in ipairs(items_of(source, place, list)) do
             item.repository, item.commit = place.repository, place.commit

@@ -12,6 +12,7 @@
 -- in the recipe's folder (templates/filters/NAME.lua), then ~/.config/lathe/templates/filters, then ours.
 
 local config = require "lathe.config"
+local places = require "lathe.places"
 local file = require "engine.file"
 local hash = require "engine.hash"
 local quality = require "engine.quality"
@@ -83,29 +84,12 @@ local function known_names()
   return names
 end
 
-local function our_folder()
-  local here = package.searchpath("lathe.quality", package.path)
-  return here and (here:gsub("lua/lathe/quality%.lua$", "templates/filters")) or "templates/filters"
-end
-
-local function folders(root)
-  local home = require("lathe.xdg").folder "CONFIG" or "/.config"
-  return { (root or ".") .. "/templates/filters", home .. "/lathe/templates/filters", our_folder() }
-end
+local function folders(root) return places.folders("templates/filters", root) end
 
 --- The names of the sets that can be loaded.
 -- @param root string|nil: the recipe's folder
 -- @return table: sorted names
-function M.names(root)
-  local seen = {}
-  for _, folder in ipairs(folders(root)) do
-    for _, entry in ipairs(file.stat(folder) and file.list(folder) or {}) do
-      local name = entry.name:match "^(.+)%.lua$"
-      if name then seen[name] = true end
-    end
-  end
-  return config.names(seen)
-end
+function M.names(root) return places.names(folders(root), { "^(.+)%.lua$" }) end
 
 local function strings_only(list, where, key)
   for i, word in ipairs(list) do

@@ -32,6 +32,7 @@ local hash = require "engine.hash"
 local jinja = require "lathe.jinja"
 local ustring = require "lathe.jinja.ustring"
 local config = require "lathe.config"
+local places = require "lathe.places"
 local conversation = require "lathe.conversation"
 
 local M = {}
@@ -58,36 +59,17 @@ end
 
 -- Finding --------------------------------------------------------------------------------------------------------------
 
-local function our_folder()
-  local here = package.searchpath("lathe.template", package.path)
-  return here and (here:gsub("lua/lathe/template%.lua$", "templates")) or "templates"
-end
-
 --- The folders in which templates are looked for, in order.
 -- @param root string|nil: the recipe's folder (default ".")
 -- @return table: list of folders
 function M.search_path(root)
-  local home = require("lathe.xdg").folder "CONFIG" or "/.config"
-  return { (root or ".") .. "/templates", home .. "/lathe/templates", our_folder() }
+  return places.folders("templates", root)
 end
 
 --- The names of the templates that can be loaded.
 -- @param root string|nil: the recipe's folder
 -- @return table: sorted names
-function M.names(root)
-  local seen, names = {}, {}
-  for _, folder in ipairs(M.search_path(root)) do
-    for _, entry in ipairs(file.stat(folder) and file.list(folder) or {}) do
-      local name = entry.name:match "^(.+)%.lua$" or entry.name:match "^(.+)%.jinja$"
-      if name and not seen[name] then
-        seen[name] = true
-        names[#names + 1] = name
-      end
-    end
-  end
-  table.sort(names)
-  return names
-end
+function M.names(root) return places.names(M.search_path(root), { "^(.+)%.lua$", "^(.+)%.jinja$" }) end
 
 local function find(name, root)
   local candidates = {}

@@ -171,19 +171,19 @@ end)
 test.case("a repository is fetched once, and its commit goes into the records", function()
   if os.execute "git --version >/dev/null 2>&1" ~= true then test.skip "git is not installed" end
   test.with_dir(function(dir)
-    cli.put(dir .. "/work/scenes.py", SCENES)
-    local set_up = "cd '%s/work' && git init -q && git add . && git -c user.name=a -c user.email=a@b commit -qm one "
-      .. "&& git clone -q --bare . ../made.git"
+    cli.put(dir .. "/made/scenes.py", SCENES)
+    local set_up = "cd '%s/made' && git init -q && git add . && git -c user.name=a -c user.email=a@b commit -qm one "
+      .. "&& git clone -q --bare . ../bare.git"
     assert(os.execute(set_up:format(dir)))
     cli.put(dir .. "/r.lua", ([[local lathe = require "lathe"
-      return lathe.recipe "r" { lathe.read { "file://%s/made.git", sources = "manim" } }]]):format(dir))
+      return lathe.recipe "r" { lathe.read { "file://%s/bare.git", sources = "manim" } }]]):format(dir))
     local env = ("LATHE_CACHE='%s/cache' LATHE_GIT_PROTOCOLS=file"):format(dir)
     local status, _, err = cli.run("run r.lua", { cwd = dir, env = env })
     test.equal(status, 0, err)
     local record = json.decode(file.read(dir .. "/runs/r/01-read/part-00000.jsonl"):match "[^\n]+")
-    test.equal(record.metadata.repository, ("file://%s/made.git"):format(dir))
+    test.equal(record.metadata.repository, ("file://%s/bare.git"):format(dir))
     test.equal(#record.metadata.commit, 40)
-    assert(file.remove_tree(dir .. "/made.git")) -- it is here already
+    assert(file.remove_tree(dir .. "/bare.git")) -- it is here already
     status, _, err = cli.run("run r.lua --from read", { cwd = dir, env = env })
     test.equal(status, 0, err)
     status, _, err = cli.run("run r.lua --from read", { cwd = dir, env = ("LATHE_CACHE='%s/other'"):format(dir) })
