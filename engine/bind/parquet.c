@@ -77,16 +77,14 @@ static int l_open(lua_State *L) {
 
 /* ---- rows ---- */
 
-/* The iterator: line, number; at the end nil. A record too long: false, number. A read error raises: a
- * loop over half a file must not look like a whole one. */
-static int rows_call(lua_State *L) {
+/* Pushes the next row: line, number; false, number for a record too long; nil at the end. Gives how many
+ * values that are, or −1 with err filled. */
+static int push_row(lua_State *L, struct err *err) {
   luaL_checkudata(L, 1, ROWS_NAME);
   lua_getiuservalue(L, 1, 1);
-  struct parquet *p = check(L, -1);
   struct parquet_line line;
-  struct err err;
-  int got = parquet_next(p, &line, &err);
-  if (got < 0) return luaL_error(L, "%s", err.message);
+  int got = parquet_next(check(L, -1), &line, err);
+  if (got < 0) return -1;
   if (got == 0) return lua_pushnil(L), 1;
   if (line.text)
     lua_pushlstring(L, line.text, line.n);
@@ -96,22 +94,18 @@ static int rows_call(lua_State *L) {
   return 2;
 }
 
+/* The iterator. A read error raises: a loop over half a file must not look like a whole one. */
+static int rows_call(lua_State *L) {
+  struct err err;
+  int n = push_row(L, &err);
+  return n < 0 ? luaL_error(L, "%s", err.message) : n;
+}
+
 /* rows:next(): as the call, but a read error is nil, message, code. */
 static int rows_next(lua_State *L) {
-  luaL_checkudata(L, 1, ROWS_NAME);
-  lua_getiuservalue(L, 1, 1);
-  struct parquet *p = check(L, -1);
-  struct parquet_line line;
   struct err err;
-  int got = parquet_next(p, &line, &err);
-  if (got < 0) return bind_fail(L, &err);
-  if (got == 0) return lua_pushnil(L), 1;
-  if (line.text)
-    lua_pushlstring(L, line.text, line.n);
-  else
-    lua_pushboolean(L, 0);
-  lua_pushinteger(L, (lua_Integer)line.number);
-  return 2;
+  int n = push_row(L, &err);
+  return n < 0 ? bind_fail(L, &err) : n;
 }
 
 /* p:lines(): iterates over the rows as lines of JSON, from the first. */

@@ -95,10 +95,6 @@ void out_block(struct out *o, unsigned gap, const char *prefix) {
   o->in_block = o->space = false;
 }
 
-void out_space(struct out *o) {
-  o->space = true;
-}
-
 void out_bold(struct out *o, bool on) {
   o->bold = on;
 }

@@ -54,8 +54,7 @@ void out_result(struct out *o, int code, const char *message);
 void out_block(struct out *o, unsigned gap, const char *prefix);
 void out_text(struct out *o, const char *s, size_t n);     /* flowing text */
 void out_verbatim(struct out *o, const char *s, size_t n); /* white space counts (pre) */
-void out_space(struct out *o);
-void out_break(struct out *o); /* a line break inside the block */
+void out_break(struct out *o);                             /* a line break inside the block */
 void out_bold(struct out *o, bool on);
 
 #endif

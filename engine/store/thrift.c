@@ -177,10 +177,6 @@ void thrift_put_int(struct buf *b, int *last, int id, enum thrift_type type, int
     thrift_put_zigzag(b, v);
 }
 
-void thrift_put_bool(struct buf *b, int *last, int id, bool v) {
-  put_head(b, last, id, v ? THRIFT_TRUE : THRIFT_FALSE);
-}
-
 void thrift_put_bytes(struct buf *b, int *last, int id, const void *bytes, size_t n) {
   put_head(b, last, id, THRIFT_BYTES);
   thrift_put_text(b, bytes, n);

@@ -53,7 +53,6 @@ int64_t thrift_zigzag(struct reader *r);
 
 /* ---- writing ---- `last` is the id of the field before in the same struct; begin with 0. */
 void thrift_put_int(struct buf *b, int *last, int id, enum thrift_type type, int64_t v);
-void thrift_put_bool(struct buf *b, int *last, int id, bool v);
 void thrift_put_bytes(struct buf *b, int *last, int id, const void *bytes, size_t n);
 void thrift_put_list(struct buf *b, int *last, int id, enum thrift_type type, size_t count);
 void thrift_put_struct(struct buf *b, int *last, int id); /* its fields, then thrift_put_stop */
