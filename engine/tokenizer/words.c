@@ -1,228 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Words → ids. Words repeat, so a cache remembers what the model made of them.
+/* Words → ids. Words repeat, so a cache (cache.c) remembers what the model made of them.
  *
- *   short  up to 15 bytes: the bytes are the key     [ 15 bytes │ 4 + 3 bits ][ id id id id ]
- *          two entries in a row of the table         length, how many ids ┘     └ or first, count
- *   long   up to 255 bytes: hash, and the bytes in an arena
+ *   words ─ keys ─► a batch of 256 ─ values ─► ids      first the lines of memory are asked for, then
+ *              └ asked for: slots ┘ └ records           they are read: nothing waits for one word alone
  *
- * The words of a batch get their keys first, and the rows they will need are fetched meanwhile; then
- * each is looked up, its four ids copied whether it has as many or not, and the count moved on.
- *
- * Tables begin small and grow with the number of words in them. Full, a row keeps its first entry,
- * and an arena that is full empties everything: at most 32 MiB of short entries, 3 MiB of long ones,
- * 16 MiB of arenas for one work. Results do not depend on any of it.
+ * A word that is longer than sixteen bytes and has places that no token crosses (cuts.c) goes into the
+ * batch as its parts, which are more often known than it is itself.
  */
 #include <string.h>
 
 #include "base/cancel.h"
-#include "base/hash.h"
-#include "base/mem.h"
-#include "tokenizer/parts.h"
-
-#define SHORT_BYTES 15
-#define LONG_BYTES  255
-#define SHORT_FIRST ((size_t)1 << 10)
-#define SHORT_MOST  ((size_t)1 << 20)
-#define LONG_FIRST  ((size_t)1 << 8)
-#define LONG_MOST   ((size_t)1 << 17)
-#define ARENA_IDS   ((size_t)1 << 21)
-#define ARENA_BYTES ((size_t)8 << 20)
-#define INLINE_IDS  4
-#define COUNT_SHIFT 60
-#define COUNT_MASK  ((uint64_t)7 << COUNT_SHIFT)
-#define PART        ((uint64_t)1 << 63) /* a part of a word, where that is not the same */
-#define COUNT_MORE  7u /* ids[0] is the first's place in the arena, ids[1] their number */
-#define SLOT_FACTOR 0x9E3779B97F4A7C15u
-#define HIGH_FACTOR 0xD6E8FEB86659FD93u
-
-struct cache {
-  struct short_entry {
-    uint64_t low, high; /* the word's bytes, and above: length, then count; high 0: empty */
-    uint32_t ids[INLINE_IDS];
-  } * shorts;
-  struct long_entry {
-    uint64_t hash;
-    uint32_t at, len; /* bytes in the arena; len 0: empty */
-    uint32_t first, count;
-  } * longs;
-  size_t short_slots, short_used, long_slots, long_used;
-  uint32_t *ids;
-  char *bytes;
-  size_t id_count, id_cap, byte_count, byte_cap;
-  struct cuts *cuts; /* NULL: not yet, or they cannot be had */
-  uint32_t misses;
-};
-
-struct key {
-  uint64_t low, high; /* high 0: not a short word */
-  uint32_t slot;
-};
-
-struct cache *cache_new(void) {
-  return mem_zero(sizeof(struct cache));
-}
-
-void cache_free(struct cache *c) {
-  if (!c) return;
-  mem_free_aligned(c->shorts, c->short_slots * sizeof *c->shorts);
-  mem_free(c->longs);
-  mem_free(c->ids);
-  mem_free(c->bytes);
-  cuts_free(c->cuts);
-  mem_free(c);
-}
-
-static void cache_empty(struct cache *c) {
-  if (c->shorts) memset(c->shorts, 0, c->short_slots * sizeof *c->shorts);
-  if (c->longs) memset(c->longs, 0, c->long_slots * sizeof *c->longs);
-  c->short_used = c->long_used = c->id_count = c->byte_count = 0;
-}
-
-/* ---- arenas ---- */
-
-static bool arena_grow(void **data, size_t *cap, size_t need, size_t most, size_t size) {
-  size_t next = *cap ? *cap : 1024;
-  while (next < need) next *= 2;
-  if (next > most) return false;
-  void *grown = next > *cap ? mem_rearray(*data, next, size) : *data;
-  if (!grown) return false;
-  *data = grown;
-  *cap = next;
-  return true;
-}
-
-/* Room for that much more; false: the cache was emptied, or there is no memory, so nothing is to be
- * kept now. */
-static bool cache_room(struct cache *c, size_t ids, size_t bytes) {
-  void *id_data = c->ids, *byte_data = c->bytes;
-  bool ok = arena_grow(&id_data, &c->id_cap, c->id_count + ids, ARENA_IDS, sizeof *c->ids);
-  c->ids = id_data;
-  ok = arena_grow(&byte_data, &c->byte_cap, c->byte_count + bytes, ARENA_BYTES, 1) && ok;
-  c->bytes = byte_data;
-  if (!ok) cache_empty(c);
-  return ok;
-}
-
-static uint32_t cache_keep(struct cache *c, const uint32_t *ids, size_t n) {
-  uint32_t first = (uint32_t)c->id_count;
-  memcpy(c->ids + first, ids, n * sizeof *ids);
-  c->id_count += n;
-  return first;
-}
-
-/* ---- short words ---- */
-
-static uint64_t load64(const char *s) {
-  uint64_t v;
-  memcpy(&v, s, 8);
-  return v;
-}
-
-static const uint64_t low_bytes[9] = {0,           0xFF,         0xFFFF,         0xFFFFFF,
-                                      0xFFFFFFFF,  0xFFFFFFFFFF, 0xFFFFFFFFFFFF, 0xFFFFFFFFFFFFFF,
-                                      ~(uint64_t)0};
-
-/* n ≤ SHORT_BYTES; 16 bytes are readable. */
-static inline struct key key_of(const char *word, size_t n) {
-  struct key k;
-  k.low = load64(word) & low_bytes[n < 8 ? n : 8];
-  k.high = (load64(word + 8) & low_bytes[n < 8 ? 0 : n - 8]) | (uint64_t)n << 56;
-  return k;
-}
-
-static struct key key_near_end(const char *word, size_t n) {
-  char copy[16] = {0};
-  memcpy(copy, word, n);
-  return key_of(copy, n);
-}
-
-static inline __attribute__((always_inline)) uint32_t slot_of(const struct key *k, size_t slots) {
-  uint64_t h = (k->low ^ k->high * HIGH_FACTOR) * SLOT_FACTOR;
-  return (uint32_t)(h >> 40 ^ h >> 20) & (uint32_t)(slots - 1);
-}
-
-static void short_put(struct short_entry *table, size_t slots, const struct short_entry *e) {
-  struct key k = {e->low, e->high & ~COUNT_MASK, 0};
-  struct short_entry *to = &table[slot_of(&k, slots)];
-  if (to->high) to = &table[slot_of(&k, slots) ^ 1];
-  *to = *e;
-}
-
-/* More slots when half are used. Without memory it stays as it is; false: there is no table. */
-static bool short_grow(struct cache *c) {
-  if (c->shorts && (c->short_used * 2 < c->short_slots || c->short_slots >= SHORT_MOST))
-    return true;
-  size_t slots = c->shorts ? c->short_slots * 4 : SHORT_FIRST;
-  if (slots > SHORT_MOST) slots = SHORT_MOST;
-  struct short_entry *grown = mem_aligned(slots * sizeof *grown);
-  if (!grown) return c->shorts != NULL;
-  memset(grown, 0, slots * sizeof *grown);
-  for (size_t i = 0; c->shorts && i < c->short_slots; i++)
-    if (c->shorts[i].high) short_put(grown, slots, &c->shorts[i]);
-  mem_free_aligned(c->shorts, c->short_slots * sizeof *c->shorts);
-  c->shorts = grown;
-  c->short_slots = slots;
-  return true;
-}
-
-/* What the model has just appended from `before` on. */
-static void short_keep(struct cache *c, const struct key *k, const uint32_t *ids, size_t count) {
-  struct short_entry e = {k->low, k->high, {0}};
-  if (!short_grow(c)) return;
-  if (count <= INLINE_IDS) {
-    memcpy(e.ids, ids, count * sizeof *ids);
-    e.high |= (uint64_t)count << COUNT_SHIFT;
-  } else {
-    if (!cache_room(c, count, 0)) return;
-    e.ids[0] = cache_keep(c, ids, count);
-    e.ids[1] = (uint32_t)count;
-    e.high |= (uint64_t)COUNT_MORE << COUNT_SHIFT;
-  }
-  c->short_used++;
-  short_put(c->shorts, c->short_slots, &e);
-}
-
-static inline const struct short_entry *short_find(const struct cache *c, const struct key *k,
-                                                   uint32_t slot) {
-  const struct short_entry *e = &c->shorts[slot];
-  if (e->low == k->low && (e->high & ~COUNT_MASK) == k->high) return e;
-  e = &c->shorts[slot ^ 1];
-  return e->low == k->low && (e->high & ~COUNT_MASK) == k->high ? e : NULL;
-}
-
-/* ---- long words ---- */
-
-static bool long_grow(struct cache *c) {
-  if (c->longs && (c->long_used * 2 < c->long_slots || c->long_slots >= LONG_MOST)) return true;
-  size_t slots = c->longs ? c->long_slots * 4 : LONG_FIRST;
-  if (slots > LONG_MOST) slots = LONG_MOST;
-  struct long_entry *grown = mem_zeros(slots, sizeof *grown);
-  if (!grown) return c->longs != NULL;
-  for (size_t i = 0; c->longs && i < c->long_slots; i++)
-    if (c->longs[i].len) grown[c->longs[i].hash & (slots - 1)] = c->longs[i];
-  mem_free(c->longs);
-  c->longs = grown;
-  c->long_slots = slots;
-  return true;
-}
-
-static void long_keep(struct cache *c, const char *word, size_t n, uint64_t hash,
-                      const uint32_t *ids, size_t count) {
-  if (!cache_room(c, count, n) || !long_grow(c)) return;
-  struct long_entry *e = &c->longs[hash & (c->long_slots - 1)];
-  c->long_used += !e->len;
-  *e = (struct long_entry){hash, (uint32_t)c->byte_count, (uint32_t)n, 0, (uint32_t)count};
-  e->first = cache_keep(c, ids, count);
-  memcpy(c->bytes + c->byte_count, word, n);
-  c->byte_count += n;
-}
-
-static const struct long_entry *long_find(const struct cache *c, const char *word, size_t n,
-                                          uint64_t hash) {
-  if (!c->longs) return NULL;
-  const struct long_entry *e = &c->longs[hash & (c->long_slots - 1)];
-  return e->hash == hash && e->len == n && !memcmp(c->bytes + e->at, word, n) ? e : NULL;
-}
+#include "tokenizer/cache.h"
 
 /* ---- ids out ---- */
 
@@ -247,75 +35,83 @@ static int append(const struct words *j, const uint32_t *ids, size_t count, uint
   return 0;
 }
 
-static int append_short(const struct words *j, const struct short_entry *e, uint64_t at) {
-  size_t count = (size_t)((e->high & COUNT_MASK) >> COUNT_SHIFT);
-  if (count != COUNT_MORE) return append(j, e->ids, count, at);
-  return append(j, j->w->cache->ids + e->ids[0], e->ids[1], at);
+static int append_record(const struct words *j, uint32_t value, uint64_t at) {
+  const uint64_t *record = cache_record(j->w->cache, value);
+  return append(j, record_ids(record), record_count(record), at);
 }
 
 /* ---- many words ---- */
 
-/* What is looked up together: words, or parts of words. */
-struct group {
-  uint32_t ends[WORDS_BATCH];
-  bool part[WORDS_BATCH];
-  size_t count;
-  struct key keys[WORDS_BATCH];
-};
+#define INLINE     static inline __attribute__((always_inline))
+#define INLINE_IDS 4 /* of a record: as many are copied whether it has them or not */
 
-static void make_keys(const struct words *j, struct group *g, const char *s, size_t start,
-                      const char *end) {
+/* Longer words whose record is another word's are not found after all. */
+static void check_longer(const struct cache *c, struct cache_batch *b, const char *s, size_t start,
+                         const char *end) {
+  for (size_t i = 0; i < b->longer; i++) {
+    size_t k = b->others[i], from = k ? b->ends[k - 1] : start;
+    if (!b->values[k]) continue;
+    if (!cache_is(c, b->values[k], s + from, b->ends[k] - from, end, b->part[k] && c->apart))
+      b->values[k] = 0;
+  }
+}
+
+/* Appends the ids of the words from *i on that are found and have few. */
+INLINE void take_found(const struct words *j, const struct cache_batch *b, size_t *i,
+                       bool counting) {
   const struct cache *c = j->w->cache;
-  uint64_t part = j->t->bpe.ignore_merges ? PART : 0;
-  for (size_t i = 0; i < g->count; start = g->ends[i++]) {
-    size_t n = g->ends[i] - start;
-    const char *word = s + start;
-    struct key *k = &g->keys[i];
-    if (n > SHORT_BYTES) {
-      k->high = 0;
-      continue;
+  const uint64_t *arena = c->arena;
+  uint32_t ids = c->ids, *out = j->out->ids + j->out->count;
+  size_t k = *i, many = 0;
+  for (; k < b->count; k++) {
+    uint32_t value = b->values[k], token = value - 1;
+    if (!value) break;
+    const uint64_t *record = arena + (token < ids ? 0 : token - ids);
+    size_t count = token < ids ? 1 : record_count(record);
+    if (count > INLINE_IDS) break;
+    if (!counting) {
+      const uint32_t *from = record_ids(record);
+      uint32_t first = token < ids ? token : *from;
+      memcpy(out + many, from, INLINE_IDS * sizeof *out);
+      out[many] = first;
     }
-    *k = end - word >= 16 ? key_of(word, n) : key_near_end(word, n);
-    if (g->part[i]) k->high |= part;
-    k->slot = slot_of(k, c->short_slots);
-    __builtin_prefetch(&c->shorts[k->slot]);
+    many += count;
   }
+  *i = k;
+  if (counting)
+    *j->counted += many;
+  else
+    j->out->count += many;
 }
 
-/* The words from *i on that are found at once. */
-static void take_found(const struct words *j, const struct group *g, size_t *i) {
-  const struct cache *c = j->w->cache;
-  struct tokens *out = j->out;
-  size_t *counted = j->counted ? j->counted : &out->count;
-  for (; *i < g->count; ++*i) {
-    const struct key *k = &g->keys[*i];
-    const struct short_entry *e = k->high ? short_find(c, k, k->slot) : NULL;
-    if (!e || (e->high & COUNT_MASK) == COUNT_MASK) return;
-    memcpy(out->ids + out->count, e->ids, sizeof e->ids);
-    *counted += (size_t)((e->high & COUNT_MASK) >> COUNT_SHIFT);
-  }
-}
+static int one(const struct words *j, const char *word, size_t n, const char *end, bool part,
+               uint64_t at);
 
-static int one(const struct words *j, const char *word, size_t n, const char *end,
-               const struct key *k, bool part, uint64_t at);
-
-static int take_group(const struct words *j, struct group *g, const char *s, size_t start,
+static int take_batch(const struct words *j, struct cache_batch *b, const char *s, size_t start,
                       const char *end, uint64_t base) {
   struct cache *c = j->w->cache;
-  size_t slots = c->short_slots;
   int rc = 0;
-  make_keys(j, g, s, start, end);
-  for (size_t i = 0; i < g->count && !rc; i++) {
-    if ((rc = tokens_reserve(j->out, (g->count - i) * INLINE_IDS, j->spans, j->err))) break;
-    size_t before = j->out->count, from = i ? g->ends[i - 1] : start;
-    if (slots == c->short_slots) take_found(j, g, &i);
+  if (c->full) {
+    cache_empty(c);
+    memset(b->values, 0, sizeof b->values);
+  } else {
+    cache_find_all(c, b);
+    check_longer(c, b, s, start, end);
+  }
+  for (size_t i = 0; i < b->count && !rc; i++) {
+    if ((rc = tokens_reserve(j->out, (b->count - i) * INLINE_IDS, j->spans, j->err))) break;
+    size_t before = j->out->count, from = i ? b->ends[i - 1] : start;
+    if (j->counted)
+      take_found(j, b, &i, true);
+    else
+      take_found(j, b, &i, false);
     if (j->spans) add_spans(j, before, base + from);
-    if (i == g->count) break;
-    from = i ? g->ends[i - 1] : start;
-    rc = one(j, s + from, g->ends[i] - from, end, &g->keys[i], g->part[i], base + from);
+    if (i == b->count) break;
+    from = i ? b->ends[i - 1] : start;
+    rc = one(j, s + from, b->ends[i] - from, end, b->part[i], base + from);
     if (j->counted) *j->counted += j->out->count, j->out->count = 0;
   }
-  g->count = 0;
+  b->count = b->longer = 0;
   return rc;
 }
 
@@ -337,15 +133,10 @@ static int merged(const struct words *j, const char *word, size_t n, uint64_t at
 static int in_parts(const struct words *j, const char *word, size_t n, size_t to, const char *end,
                     uint64_t at) {
   const struct cache *c = j->w->cache;
-  uint64_t flag = j->t->bpe.ignore_merges ? PART : 0;
   int rc = 0;
   for (size_t from = 0, count = 1; from < n && !rc; count++) {
-    struct key k = {0, 0, 0};
     size_t len = to - from;
-    if (len <= SHORT_BYTES)
-      k = end - word - from >= 16 ? key_of(word + from, len) : key_near_end(word + from, len);
-    k.high |= flag;
-    rc = one(j, word + from, len, end, &k, true, at + from);
+    rc = one(j, word + from, len, end, true, at + from);
     if (!rc && !(count & 0xFFFF)) rc = cancel_check(j->err);
     from = to;
     to = cuts_next(c->cuts, word, n, from);
@@ -366,79 +157,104 @@ static int miss(const struct words *j, const char *word, size_t n, const char *e
   return to == n ? merged(j, word, n, at) : in_parts(j, word, n, to, end, at);
 }
 
-/* The table does not tell words and parts apart; the hash does. */
-static int one_long(const struct words *j, const char *word, size_t n, const char *end, bool part,
-                    uint64_t at) {
+/* A word that was not found, or is to be looked for. */
+static int one(const struct words *j, const char *word, size_t n, const char *end, bool part,
+               uint64_t at) {
   struct cache *c = j->w->cache;
-  uint64_t hash = hash_xxh3(word, n, part);
-  const struct long_entry *e = long_find(c, word, n, hash);
-  if (e) return append(j, c->ids + e->first, e->count, at);
+  if (n > CACHE_LONG) return miss(j, word, n, end, part, at);
+  bool apart = part && c->apart;
+  uint64_t mixed = cache_key_of(word, n, end, apart);
+  uint32_t value = c->full ? 0 : cache_find(c, n, mixed);
+  bool found = n <= CACHE_TINY ? value : value && cache_is(c, value, word, n, end, apart);
+  if (found && value <= c->ids) return append(j, &(uint32_t){value - 1}, 1, at);
+  if (found) return append_record(j, value, at);
   size_t before = j->out->count;
   int rc = miss(j, word, n, end, part, at);
-  if (!rc) long_keep(c, word, n, hash, j->out->ids + before, j->out->count - before);
-  return rc;
-}
-
-/* A word whose key is k, which was not found or is to be looked for. */
-static int one(const struct words *j, const char *word, size_t n, const char *end,
-               const struct key *k, bool part, uint64_t at) {
-  struct cache *c = j->w->cache;
-  if (n > LONG_BYTES) return miss(j, word, n, end, part, at);
-  if (n > SHORT_BYTES) return one_long(j, word, n, end, part, at);
-  const struct short_entry *e = c->shorts ? short_find(c, k, slot_of(k, c->short_slots)) : NULL;
-  if (e) return append_short(j, e, at);
-  size_t before = j->out->count;
-  int rc = miss(j, word, n, end, part, at);
-  if (!rc) short_keep(c, k, j->out->ids + before, j->out->count - before);
+  if (!rc) cache_keep(c, word, n, apart, mixed, j->out->ids + before, j->out->count - before);
   return rc;
 }
 
 /* ---- words ---- */
 
-int words_one(const struct words *j, const char *word, size_t n, const char *end, uint64_t at) {
-  struct key k = {0, 0, 0};
-  if (!j->w->cache || !n || (j->spans && !j->lengths))
-    return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
-  if (n <= SHORT_BYTES) k = end - word >= 16 ? key_of(word, n) : key_near_end(word, n);
-  return one(j, word, n, end, &k, false, at);
+static bool has_cache(const struct words *j) {
+  struct cache *c = j->w->cache;
+  return c && (!j->spans || j->lengths) &&
+         cache_ready(c, j->t->vocab.size, j->t->bpe.ignore_merges);
 }
 
-/* Where a long word may be cut first: its parts are more often known than it is itself. Its end: it
- * stays whole. */
+int words_one(const struct words *j, const char *word, size_t n, const char *end, uint64_t at) {
+  if (!n || !has_cache(j))
+    return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
+  if (j->w->cache->full) cache_empty(j->w->cache);
+  return one(j, word, n, end, false, at);
+}
+
+/* Where a long word may be cut first. Its end: it stays whole. */
 static size_t first_cut(const struct words *j, const char *word, size_t n) {
   const struct cuts *cuts = j->w->cache->cuts;
-  if (n <= SHORT_BYTES || !cuts || j->whole || cuts_whole(cuts, word, n)) return n;
+  if (!cuts || j->whole || cuts_whole(cuts, word, n)) return n;
   return cuts_next(cuts, word, n, 0);
+}
+
+/* What is done with words is the same for all of them but the long ones. */
+struct walk {
+  const struct words *j;
+  const char *s, *end;
+  size_t done; /* up to here words were looked up */
+  size_t batches;
+  uint64_t base;
+  struct cache_batch b;
+};
+
+static int walk_flush(struct walk *k) {
+  size_t start = k->done;
+  if (!k->b.count) return 0;
+  k->done = k->b.ends[k->b.count - 1];
+  int rc = ++k->batches & 0x3FF ? 0 : cancel_check(k->j->err);
+  return rc ? rc : take_batch(k->j, &k->b, k->s, start, k->end, k->base);
+}
+
+/* A long word, or one near the end of what is readable. */
+static int walk_seldom(struct walk *k, size_t start, size_t n) {
+  const struct words *j = k->j;
+  const char *word = k->s + start;
+  size_t to = n > CACHE_SHORT ? first_cut(j, word, n) : n;
+  bool part = to < n, apart = part && j->w->cache->apart;
+  int rc = 0;
+  for (size_t from = 0; from < n && !rc;
+       from = to, to = from < n ? cuts_next(j->w->cache->cuts, word, n, from) : n) {
+    size_t len = to - from;
+    uint64_t mixed = len > CACHE_LONG ? 0 : cache_key_of(word + from, len, k->end, apart);
+    cache_batch_add(j->w->cache, &k->b, mixed, len, part, start + to);
+    if (k->b.count == WORDS_BATCH) rc = walk_flush(k);
+  }
+  return rc;
 }
 
 static int cached(const struct words *j, const char *s, size_t start, const uint32_t *ends,
                   size_t count, const char *end, uint64_t base) {
-  struct group g;
-  size_t done = start, groups = 0; /* of what was looked up */
+  struct walk k;
+  const struct cache *c = j->w->cache;
   int rc = 0;
-  g.count = 0;
+  k.j = j, k.s = s, k.end = end, k.done = start, k.batches = 0, k.base = base,
+  k.b.count = k.b.longer = 0;
   for (size_t i = 0; i < count && !rc; start = ends[i++]) {
-    size_t n = ends[i] - start, from = 0, to = first_cut(j, s + start, n);
-    bool part = to < n;
-    for (; from < n && !rc;
-         from = to, to = from < n ? cuts_next(j->w->cache->cuts, s + start, n, from) : n) {
-      g.part[g.count] = part;
-      g.ends[g.count++] = (uint32_t)(start + to);
-      if (g.count < WORDS_BATCH) continue;
-      rc = ++groups & 0x3FF ? 0 : cancel_check(j->err);
-      if (!rc) rc = take_group(j, &g, s, done, end, base);
-      done = start + to;
+    size_t n = ends[i] - start;
+    const char *word = s + start;
+    if (n > CACHE_SHORT || end - word < (ptrdiff_t)CACHE_SHORT) {
+      rc = walk_seldom(&k, start, n);
+      continue;
     }
+    cache_batch_add(c, &k.b, cache_key(word, n, false), n, false, ends[i]);
+    if (k.b.count == WORDS_BATCH) rc = walk_flush(&k);
   }
-  return rc ? rc : take_group(j, &g, s, done, end, base);
+  return rc ? rc : walk_flush(&k);
 }
 
 int words_many(const struct words *j, const char *s, size_t start, const uint32_t *ends,
                size_t count, const char *end, uint64_t base) {
-  struct cache *c = j->w->cache;
   int rc = 0;
-  if (c && short_grow(c) && (!j->spans || j->lengths))
-    return cached(j, s, start, ends, count, end, base);
+  if (has_cache(j)) return cached(j, s, start, ends, count, end, base);
   for (size_t i = 0; i < count && !rc; start = ends[i++]) {
     rc = words_one(j, s + start, ends[i] - start, end, base + start);
     if (j->counted) *j->counted += j->out->count, j->out->count = 0;

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/* The word cache. Looking a word up costs what fetching a line from memory costs, so what is asked for often must
+ * be small: two tables of eight bytes a slot, eight slots a bucket, and an arena.
+ *
+ *   slot    ┌── the key without the bits that name the bucket ──┬── value ──┐
+ *   value   0 empty │ up to ids: a token, plus 1 │ above: a place in the arena
+ *
+ *   tiny     a word of up to 7 bytes: its bytes, a bit behind the last one that tells how many, and
+ *            whether it is a part: 58 bits. Permuted, the upper ones name the bucket and all others stand in the
+ *            slot: nothing is lost, so a slot that matches is the word, and most slots are its token
+ *            too (quotienting: Knuth, TAOCP 3, 6.4, exercise 13).
+ *   records  longer ones: 50 bits of a hash, and a record in the arena, compared with the word
+ *
+ *   arena   [ length, part, count │ bytes … │ ids … ]   in the order in which words were first seen, so that
+ *                                                       frequent ones lie together
+ *
+ * Tables begin small and double when five slots of eight are taken. A bucket that is full keeps its
+ * first four; an arena that is full empties everything. At most 8 MiB a table and 32 MiB of arena for
+ * one work. Results do not depend on any of it.
+ */
+#include "tokenizer/cache.h"
+
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define KEY_BITS    58u
+#define BITS_MOST   17u
+#define ARENA_FIRST ((size_t)1 << 12) /* units */
+#define ARENA_MOST  ((size_t)1 << 22)
+#define LINE        8u /* units */
+
+#define ALL    ~(uint64_t)0
+#define LEN(n) ((n)*UINT64_C(0x9FB21C651E98DF25))
+const uint64_t cache_masks[CACHE_SHORT + 1][4] = {
+    {0, 1, 0, 0},
+    {ALL >> 56, (uint64_t)1 << 8, 0, 0},
+    {ALL >> 48, (uint64_t)1 << 16, 0, 0},
+    {ALL >> 40, (uint64_t)1 << 24, 0, 0},
+    {ALL >> 32, (uint64_t)1 << 32, 0, 0},
+    {ALL >> 24, (uint64_t)1 << 40, 0, 0},
+    {ALL >> 16, (uint64_t)1 << 48, 0, 0},
+    {ALL >> 8, (uint64_t)1 << 56, 0, 0},
+    {ALL, 0, 0, LEN(8)},
+    {ALL, 0, ALL >> 56, LEN(9)},
+    {ALL, 0, ALL >> 48, LEN(10)},
+    {ALL, 0, ALL >> 40, LEN(11)},
+    {ALL, 0, ALL >> 32, LEN(12)},
+    {ALL, 0, ALL >> 24, LEN(13)},
+    {ALL, 0, ALL >> 16, LEN(14)},
+    {ALL, 0, ALL >> 8, LEN(15)},
+    {ALL, 0, ALL, LEN(16)},
+};
+
+struct cache *cache_new(void) {
+  return mem_zero(sizeof(struct cache));
+}
+
+static size_t table_bytes(unsigned bits) {
+  return (sizeof(uint64_t) * CACHE_WAYS * 2) << bits;
+}
+
+void cache_free(struct cache *c) {
+  if (!c) return;
+  mem_free_aligned(c->slots, table_bytes(c->bits));
+  mem_free_aligned(c->arena, c->cap * sizeof *c->arena);
+  cuts_free(c->cuts);
+  mem_free(c);
+}
+
+void cache_empty(struct cache *c) {
+  memset(c->slots, 0, table_bytes(c->bits));
+  c->taken[0] = c->taken[1] = 0;
+  c->used = 0;
+  c->full = false;
+}
+
+/* ---- the arena ---- */
+
+static bool arena_grow(struct cache *c, size_t need) {
+  size_t cap = c->cap ? c->cap : ARENA_FIRST;
+  while (cap < need) cap *= 2;
+  if (cap > ARENA_MOST) return false;
+  uint64_t *grown = mem_aligned(cap * sizeof *grown);
+  if (!grown) return false;
+  if (c->used) memcpy(grown, c->arena, c->used * sizeof *grown);
+  mem_free_aligned(c->arena, c->cap * sizeof *c->arena);
+  c->arena = grown;
+  c->cap = cap;
+  return true;
+}
+
+/* ---- the table ---- */
+
+static uint64_t *table_new(unsigned bits) {
+  uint64_t *slots = mem_aligned(table_bytes(bits));
+  if (slots) memset(slots, 0, table_bytes(bits));
+  return slots;
+}
+
+static uint64_t upper_bits(unsigned bits) {
+  return ALL << (64 - KEY_BITS + bits);
+}
+
+bool cache_ready(struct cache *c, size_t ids, bool apart) {
+  unsigned bits = 6;
+  if (c->slots) return true;
+  while ((ids + 2 * ARENA_FIRST) & upper_bits(bits)) bits++; /* room for values */
+  if (!c->arena && !arena_grow(c, 1)) return false;
+  c->slots = table_new(bits);
+  if (!c->slots) return false;
+  c->bits = bits;
+  c->upper = upper_bits(bits);
+  c->ids = (uint32_t)ids;
+  c->apart = apart;
+  return true;
+}
+
+/* Twice the buckets: one more bit of each slot names the bucket. False: it stays as it is. */
+static bool table_grow(struct cache *c) {
+  uint64_t *slots = c->bits < BITS_MOST ? table_new(c->bits + 1) : NULL;
+  if (!slots) return false;
+  for (size_t b = 0; b < (size_t)2 << c->bits; b++) {
+    const uint64_t *from = c->slots + b * CACHE_WAYS;
+    uint64_t *to = slots + 2 * b * CACHE_WAYS;
+    unsigned count[2] = {0, 0};
+    for (unsigned i = 0; i < CACHE_WAYS && from[i]; i++) {
+      unsigned high = (unsigned)(from[i] >> 63);
+      to[high * CACHE_WAYS + count[high]++] = (from[i] & c->upper) << 1 | (from[i] & ~c->upper);
+    }
+  }
+  mem_free_aligned(c->slots, table_bytes(c->bits));
+  c->slots = slots;
+  c->upper = upper_bits(++c->bits);
+  return true;
+}
+
+static void table_put(struct cache *c, size_t n, uint64_t mixed, uint32_t value) {
+  uint64_t *bucket = c->slots + (size_t)cache_bucket(c, n, mixed) * CACHE_WAYS;
+  unsigned way = 0;
+  while (way < CACHE_WAYS && bucket[way]) way++;
+  c->taken[n > CACHE_TINY] += way < CACHE_WAYS;
+  if (way == CACHE_WAYS) way = CACHE_WAYS / 2 + c->next++ % (CACHE_WAYS / 2);
+  bucket[way] = mixed << c->bits | value;
+}
+
+/* ---- looking up ---- */
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* A bit for each slot whose word's bits are those wanted. */
+typedef unsigned match_fn(const uint64_t *bucket, uint64_t want, uint64_t upper);
+
+static unsigned match(const uint64_t *bucket, uint64_t want, uint64_t upper) {
+  unsigned m = 0;
+  for (unsigned i = 0; i < CACHE_WAYS; i++) m |= (unsigned)(((bucket[i] ^ want) & upper) == 0) << i;
+  return m;
+}
+
+INLINE uint32_t find(const uint64_t *bucket, uint64_t want, uint64_t upper, match_fn *how) {
+  unsigned m = how(bucket, want, upper);
+  uint32_t value = (uint32_t)(bucket[__builtin_ctz(m | 1u << (CACHE_WAYS - 1))] & ~upper);
+  return m ? value : 0;
+}
+
+INLINE void find_all(const struct cache *c, struct cache_batch *b, match_fn *how) {
+  const uint64_t *slots = c->slots, *arena = c->arena;
+  uint64_t upper = c->upper;
+  uint32_t first = c->ids + 1;
+  for (size_t i = 0, n = b->count; i < n; i++) {
+    uint32_t value = find(slots + (size_t)b->bucket[i] * CACHE_WAYS, b->mixed[i], upper, how);
+    b->values[i] = value;
+    uint64_t beyond = (uint64_t)value - first;
+    __builtin_prefetch(arena + (beyond & ~(uint64_t)((int64_t)beyond >> 63)));
+  }
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx512f"))) static unsigned match_avx512(const uint64_t *bucket,
+                                                                uint64_t want, uint64_t upper) {
+  __m512i differ = _mm512_xor_si512(_mm512_load_si512(bucket), _mm512_set1_epi64((long long)want));
+  return _mm512_testn_epi64_mask(differ, _mm512_set1_epi64((long long)upper));
+}
+
+__attribute__((target("avx512f"))) static void find_all_avx512(const struct cache *c,
+                                                               struct cache_batch *b) {
+  find_all(c, b, match_avx512);
+}
+
+__attribute__((target("avx2"))) static unsigned match_avx2(const uint64_t *bucket, uint64_t want,
+                                                           uint64_t upper) {
+  __m256i w = _mm256_set1_epi64x((long long)want), u = _mm256_set1_epi64x((long long)upper);
+  const __m256i *half = (const __m256i *)(const void *)bucket;
+  unsigned m = 0;
+  for (int i = 0; i < 2; i++) {
+    __m256i differ = _mm256_and_si256(_mm256_xor_si256(_mm256_load_si256(half + i), w), u);
+    __m256i same = _mm256_cmpeq_epi64(differ, _mm256_setzero_si256());
+    m |= (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(same)) << 4 * i;
+  }
+  return m;
+}
+
+__attribute__((target("avx2"))) static void find_all_avx2(const struct cache *c,
+                                                          struct cache_batch *b) {
+  find_all(c, b, match_avx2);
+}
+#endif
+
+void cache_find_all(const struct cache *c, struct cache_batch *b) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f")) {
+    find_all_avx512(c, b);
+    return;
+  }
+  if (__builtin_cpu_supports("avx2")) {
+    find_all_avx2(c, b);
+    return;
+  }
+#endif
+  find_all(c, b, match);
+}
+
+uint32_t cache_find(const struct cache *c, size_t n, uint64_t mixed) {
+  const uint64_t *bucket = c->slots + (size_t)cache_bucket(c, n, mixed) * CACHE_WAYS;
+  return find(bucket, mixed << c->bits, c->upper, match);
+}
+
+uint64_t cache_key_of(const char *word, size_t n, const char *end, bool part) {
+  char copy[CACHE_SHORT] = {0};
+  if (n > CACHE_SHORT) return hash_xxh3(word, n, part) & ALL << (64 - KEY_BITS);
+  if (end - word >= (ptrdiff_t)CACHE_SHORT) return cache_key(word, n, part);
+  memcpy(copy, word, n);
+  return cache_key(copy, n, part);
+}
+
+/* ---- keeping ---- */
+
+/* Room for a record of so many units, within one line where it can be; its place in *at. */
+static bool arena_room(struct cache *c, size_t units, size_t *at) {
+  *at = c->used;
+  if (units <= LINE && *at % LINE + units > LINE) *at += LINE - *at % LINE;
+  return *at + units <= c->cap || arena_grow(c, *at + units);
+}
+
+static bool record_put(struct cache *c, const char *word, size_t n, bool part, const uint32_t *ids,
+                       size_t count, uint32_t *value) {
+  size_t words = (n + 7) / 8, at;
+  if (!arena_room(c, 1 + words + (count + 1) / 2, &at)) return false;
+  uint64_t *record = c->arena + at;
+  record[0] = (uint64_t)count << 32 | (part ? RECORD_PART : 0) | n;
+  if (words) record[words] = 0;
+  memcpy(record + 1, word, n);
+  memcpy(record + 1 + words, ids, count * sizeof *ids);
+  c->used = at + 1 + words + (count + 1) / 2;
+  *value = (uint32_t)(c->ids + 1 + at);
+  return true;
+}
+
+void cache_keep(struct cache *c, const char *word, size_t n, bool part, uint64_t mixed,
+                const uint32_t *ids, size_t count) {
+  bool tiny = n <= CACHE_TINY;
+  uint32_t value;
+  if (tiny && count == 1) {
+    value = *ids + 1;
+  } else if (c->full || !record_put(c, word, tiny ? 0 : n, part, ids, count, &value)) {
+    c->full = true;
+    return;
+  }
+  while (value & c->upper || c->taken[!tiny] >= (CACHE_WAYS << c->bits) / 8 * 5)
+    if (!table_grow(c)) break;
+  if (!(value & c->upper)) table_put(c, n, mixed, value);
+}

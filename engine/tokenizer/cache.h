@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* Between cache.c and words.c: words that were already encoded, found again by the batch. What it looks
+ * like in memory is told in cache.c. */
+#ifndef LATHE_TOKENIZER_CACHE_H
+#define LATHE_TOKENIZER_CACHE_H
+
+#include <string.h>
+
+#include "tokenizer/parts.h"
+
+#define CACHE_TINY  7u   /* bytes of a word that is its own key */
+#define CACHE_SHORT 16u  /* bytes of a word whose key comes from two loads */
+#define CACHE_LONG  255u /* bytes of a word that is kept at all */
+#define CACHE_WAYS  8u   /* slots of a bucket: one line of the processor's cache */
+
+struct cache {
+  uint64_t *slots; /* 2^(bits + 1) buckets: first those of tiny words, then those of others */
+  uint64_t upper;  /* the bits of a slot that are the word's; those below are the value */
+  unsigned bits;
+  size_t taken[2];   /* slots, of tiny words and of others */
+  uint32_t ids;      /* values from 1 to this are an id + 1; those above, places in the arena */
+  uint64_t *arena;   /* records */
+  size_t used, cap;  /* of it, in units of 8 bytes */
+  bool apart;        /* parts of words and words may have other tokens */
+  bool full;         /* it must be emptied before more is kept */
+  unsigned next;     /* which slot of a full bucket goes next */
+  struct cuts *cuts; /* NULL: not yet, or they cannot be had */
+  uint32_t misses;
+};
+
+/* What is looked up together: words, or parts of words. */
+struct cache_batch {
+  size_t count, longer;         /* how many; how many are not tiny */
+  uint64_t mixed[WORDS_BATCH];  /* their keys, without what names the bucket */
+  uint32_t bucket[WORDS_BATCH]; /* where they would stand */
+  uint32_t ends[WORDS_BATCH];   /* in the text; each begins where the one before it ends */
+  uint32_t values[WORDS_BATCH]; /* found; 0: none */
+  uint16_t others[WORDS_BATCH]; /* which are not tiny */
+  bool part[WORDS_BATCH];
+};
+
+/* Tables for a tokenizer with that many ids, if there are none yet; apart: parts are not taken for
+ * words. False: there is no memory. */
+bool cache_ready(struct cache *c, size_t ids, bool apart);
+/* Forgets all words. */
+void cache_empty(struct cache *c);
+/* The values of a batch whose keys were asked for; those of longer words need cache_is. Records are
+ * asked for meanwhile. */
+void cache_find_all(const struct cache *c, struct cache_batch *b);
+/* That of one word. */
+uint32_t cache_find(const struct cache *c, size_t n, uint64_t mixed);
+/* The word's ids; not kept when there is no room. */
+void cache_keep(struct cache *c, const char *word, size_t n, bool part, uint64_t mixed,
+                const uint32_t *ids, size_t count);
+
+/* ---- keys ---- */
+
+/* By a word's length: which bytes of the sixteen loaded are the word's, and what tells the length. */
+extern const uint64_t cache_masks[CACHE_SHORT + 1][4];
+
+/* The key of a short word; 16 bytes are readable. A tiny word's is its own and no other's: 58 bits
+ * that an odd factor permutes. */
+static inline uint64_t cache_key(const char *word, size_t n, bool part) {
+  uint64_t low, high;
+  memcpy(&low, word, 8);
+  memcpy(&high, word + 8, 8);
+  low =
+      (low & cache_masks[n][0]) | cache_masks[n][1] | (n <= CACHE_TINY ? (uint64_t)part << 57 : 0);
+  high = (high & cache_masks[n][2]) + cache_masks[n][3] + (n > CACHE_TINY ? part : 0);
+  low ^= high * 0xD6E8FEB86659FD93u;
+  return (low ^ low >> 29) * (0x9E3779B97F4A7C15u << 6);
+}
+
+/* The key of any word of up to CACHE_LONG bytes; memory is readable up to `end`. */
+uint64_t cache_key_of(const char *word, size_t n, const char *end, bool part);
+
+static inline uint32_t cache_bucket(const struct cache *c, size_t n, uint64_t mixed) {
+  return (uint32_t)(mixed >> (64 - c->bits)) | (uint32_t)(n > CACHE_TINY) << c->bits;
+}
+
+/* Puts a word into a batch that is not full, and asks for its bucket. */
+static inline __attribute__((always_inline)) void cache_batch_add(const struct cache *c,
+                                                                  struct cache_batch *b,
+                                                                  uint64_t mixed, size_t n,
+                                                                  bool part, size_t end) {
+  size_t i = b->count++;
+  uint32_t bucket = cache_bucket(c, n, mixed);
+  __builtin_prefetch(&c->slots[bucket * CACHE_WAYS]);
+  b->mixed[i] = mixed << c->bits;
+  b->bucket[i] = bucket;
+  b->ends[i] = (uint32_t)end;
+  b->part[i] = part;
+  b->others[b->longer] = (uint16_t)i;
+  b->longer += n > CACHE_TINY;
+}
+
+/* ---- records ---- head: bytes of the word, PART, count; then its bytes; then its ids */
+
+#define RECORD_PART ((uint64_t)1 << 31)
+
+static inline const uint64_t *cache_record(const struct cache *c, uint32_t value) {
+  return c->arena + (value - c->ids - 1);
+}
+static inline size_t record_count(const uint64_t *record) {
+  return (size_t)(*record >> 32);
+}
+static inline size_t record_bytes(const uint64_t *record) {
+  return (size_t)(*record & (RECORD_PART - 1));
+}
+static inline const uint32_t *record_ids(const uint64_t *record) {
+  return (const uint32_t *)(record + 1 + (record_bytes(record) + 7) / 8);
+}
+/* Whether a value found for a longer word is that of the word. */
+static inline bool cache_is(const struct cache *c, uint32_t value, const char *word, size_t n,
+                            const char *end, bool part) {
+  uint64_t low, high;
+  if (value <= c->ids) return false;
+  const uint64_t *record = cache_record(c, value);
+  if ((uint32_t)*record != (n | (part ? RECORD_PART : 0))) return false;
+  if (n < 8 || n > CACHE_SHORT || end - word < (ptrdiff_t)CACHE_SHORT)
+    return !memcmp(record + 1, word, n);
+  memcpy(&low, word, 8);
+  memcpy(&high, word + 8, 8);
+  return low == record[1] && (n == 8 || (high & cache_masks[n][2]) == record[2]);
+}
+
+#endif
