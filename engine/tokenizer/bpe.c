@@ -21,14 +21,18 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
-#define FAR_MAX    127u /* of a pair from its home; beyond, another hash is tried */
+#define FAR_MAX    15u /* buckets of a pair from its home; beyond, another hash is tried */
 #define SPACE_MARK "\xE2\x96\x81"
 
 /* ---- the table of merges ---- */
 
+size_t bpe_slot_bytes(const struct bpe *b) {
+  return (b->bucket_mask + 1) * BPE_BUCKET * sizeof *b->slots;
+}
+
 void bpe_clear(struct bpe *b) {
   mem_free(b->merges);
-  mem_free_aligned(b->slots, (b->slot_mask + 1) * sizeof *b->slots);
+  mem_free_aligned(b->slots, bpe_slot_bytes(b));
   mem_free(b->byte_rank);
   mem_free(b->page_of);
   mem_free(b->pages);
@@ -52,14 +56,16 @@ int bpe_add(struct bpe *b, uint32_t left, uint32_t right, uint32_t result, struc
   return 0;
 }
 
-/* The slot of the pair, or the empty one where it would go; *far: how far that is from home. */
+/* The slot of the pair, or the empty one where it would go; *far: how many buckets from home. */
 static size_t slot_of(const struct bpe *b, uint32_t left, uint32_t right, unsigned *far) {
   uint64_t h = bpe_hash(b, left, right);
-  size_t i = bpe_home(b, h);
   uint32_t tag = bpe_tag(b, h), v;
-  for (*far = 0; (v = b->slots[i]) != BPE_EMPTY; i = (i + 1) & b->slot_mask, ++*far)
-    if ((v & b->tag_mask) == tag && bpe_is(b, v >> b->rank_shift, left, right)) break;
-  return i;
+  *far = 0;
+  for (size_t i = bpe_home(b, h);; i = (i + 1) & b->bucket_mask, ++*far)
+    for (size_t k = i * BPE_BUCKET; k < (i + 1) * BPE_BUCKET; k++) {
+      if ((v = b->slots[k]) == BPE_EMPTY) return k;
+      if ((v & b->tag_mask) == tag && bpe_is(b, v >> b->rank_shift, left, right)) return k;
+    }
 }
 
 uint32_t bpe_rank_exact(const struct bpe *b, uint32_t left, uint32_t right) {
@@ -89,22 +95,22 @@ static bool put_merge(struct bpe *b, size_t rank) {
   unsigned far;
   size_t place = slot_of(b, left, right, &far);
   if (far > FAR_MAX) return false;
-  if (b->slots[place] == BPE_EMPTY)
-    for (size_t i = bpe_home(b, h); i != place; i = (i + 1) & b->slot_mask)
-      if ((b->slots[i] & b->tag_mask) == tag) b->slots[i] |= twin;
-  b->slots[place] = (uint32_t)rank << b->rank_shift | tag |
-                    (b->slots[place] == BPE_EMPTY ? 0 : b->slots[place] & twin);
+  bool empty = b->slots[place] == BPE_EMPTY;
+  size_t all = (b->bucket_mask + 1) * BPE_BUCKET;
+  for (size_t i = bpe_home(b, h) * BPE_BUCKET; empty && i != place; i = i + 1 < all ? i + 1 : 0)
+    if ((b->slots[i] & b->tag_mask) == tag) b->slots[i] |= twin;
+  b->slots[place] = (uint32_t)rank << b->rank_shift | tag | (empty ? 0 : b->slots[place] & twin);
   return true;
 }
 
 #define AHEAD 16 /* slots are asked for that many merges before they are needed */
 
 static bool fill_slots(struct bpe *b) {
-  memset(b->slots, 0xFF, (b->slot_mask + 1) * sizeof *b->slots);
+  memset(b->slots, 0xFF, bpe_slot_bytes(b));
   for (size_t rank = 0; rank < b->count; rank++) {
     if (rank + AHEAD < b->count) {
       const struct bpe_merge *m = &b->merges[rank + AHEAD];
-      __builtin_prefetch(&b->slots[bpe_home(b, bpe_hash(b, m->left, m->right))], 1);
+      __builtin_prefetch(&b->slots[bpe_home(b, bpe_hash(b, m->left, m->right)) * BPE_BUCKET], 1);
     }
     if (!put_merge(b, rank)) return false;
   }
@@ -123,11 +129,11 @@ static int make_slots(struct bpe *b, const struct vocab *v, struct err *err) {
     b->factor[0] = next_factor(&state);
     b->factor[1] = next_factor(&state);
     if (!attempt || more) {
-      mem_free_aligned(b->slots, (b->slot_mask + 1) * sizeof *b->slots);
-      b->slot_mask = ((size_t)1 << (bits + more)) - 1;
-      b->home_shift = 64 - bits - more;
-      b->slots = mem_aligned((b->slot_mask + 1) * sizeof *b->slots);
-      if (!b->slots) return err_nomem(err, (b->slot_mask + 1) * sizeof *b->slots, "merges");
+      mem_free_aligned(b->slots, bpe_slot_bytes(b));
+      b->bucket_mask = ((size_t)1 << (bits + more - 3)) - 1;
+      b->home_shift = 64 - (bits + more - 3);
+      b->slots = mem_aligned(bpe_slot_bytes(b));
+      if (!b->slots) return err_nomem(err, bpe_slot_bytes(b), "merges");
     }
     if (fill_slots(b)) return 0;
   }

@@ -261,17 +261,20 @@ static bool record_put(struct cache *c, const char *word, size_t n, bool part, c
   return true;
 }
 
-void cache_keep(struct cache *c, const char *word, size_t n, bool part, uint64_t mixed,
-                const uint32_t *ids, size_t count) {
+uint32_t cache_keep(struct cache *c, const char *word, size_t n, bool part, uint64_t mixed,
+                    const uint32_t *ids, size_t count) {
   bool tiny = n <= CACHE_TINY;
-  uint32_t value;
+  uint32_t value = c->full ? 0 : cache_find(c, n, mixed);
+  if (value && (tiny || cache_is(c, value, word, n, word + n, part))) return value;
   if (tiny && count == 1) {
     value = *ids + 1;
   } else if (c->full || !record_put(c, word, tiny ? 0 : n, part, ids, count, &value)) {
     c->full = true;
-    return;
+    return 0;
   }
   while (value & c->upper || c->taken[!tiny] >= (CACHE_WAYS << c->bits) / 8 * 5)
     if (!table_grow(c)) break;
-  if (!(value & c->upper)) table_put(c, n, mixed, value);
+  if (value & c->upper) return 0;
+  table_put(c, n, mixed, value);
+  return value;
 }

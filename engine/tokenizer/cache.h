@@ -49,9 +49,9 @@ void cache_empty(struct cache *c);
 void cache_find_all(const struct cache *c, struct cache_batch *b);
 /* That of one word. */
 uint32_t cache_find(const struct cache *c, size_t n, uint64_t mixed);
-/* The word's ids; not kept when there is no room. */
-void cache_keep(struct cache *c, const char *word, size_t n, bool part, uint64_t mixed,
-                const uint32_t *ids, size_t count);
+/* Keeps a word's ids, if it is not there already. Returns its value; 0: there is no room. */
+uint32_t cache_keep(struct cache *c, const char *word, size_t n, bool part, uint64_t mixed,
+                    const uint32_t *ids, size_t count);
 
 /* ---- keys ---- */
 

@@ -23,7 +23,7 @@
 
 #define MAGIC "LATHETOK"
 #define VERSION                                                                                    \
-  2u /* raise it when what is in struct vocab, bpe or tokenizer_added means something else */
+  3u /* raise it when what is in struct vocab, bpe or tokenizer_added means something else */
 #define ALIGN 64u
 
 struct header {
@@ -56,7 +56,7 @@ static void list_arrays(struct vocab *v, struct bpe *b, struct array list[ARRAYS
       {&v->bytes_len, ids},
       {&v->slots, v->slot_count * sizeof *v->slots},
       {&b->merges, merges},
-      {&b->slots, (b->slot_mask + 1) * sizeof *b->slots},
+      {&b->slots, bpe_slot_bytes(b)},
       {&b->byte_rank, BPE_BYTE_PAIRS * sizeof *b->byte_rank},
       {&b->page_of, BPE_PAGES * sizeof *b->page_of},
       {&b->pages, b->page_count * 256 * sizeof *b->pages},

@@ -306,7 +306,7 @@ struct bpe {
   uint32_t *slots;     /* the table of merges, see bpe.h */
   uint32_t *byte_rank; /* of two bytes, first × 256 + second; [BPE_BYTE_PAIRS] */
   uint64_t factor[2];
-  size_t slot_mask; /* slots − 1 */
+  size_t bucket_mask; /* buckets − 1 */
   uint32_t tag_mask, rank_shift, home_shift;
   uint32_t rank_bits; /* at least; more than needed leave less to tell pairs apart by (tests) */
   /* tokens of one character, 256 characters a page: pages[page_of[c >> 8] * 256 + (c & 255)] */
@@ -315,6 +315,7 @@ struct bpe {
   size_t page_count;
 };
 void bpe_clear(struct bpe *b);
+size_t bpe_slot_bytes(const struct bpe *b); /* of the table of merges */
 int bpe_reserve(struct bpe *b, size_t merges, struct err *err);
 int bpe_add(struct bpe *b, uint32_t left, uint32_t right, uint32_t result, struct err *err);
 /* Once the model's tokens and merges are in, and before added tokens are, which are none of its. */

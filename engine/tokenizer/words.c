@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/cancel.h"
+#include "tokenizer/bpe.h"
 #include "tokenizer/cache.h"
 
 /* ---- ids out ---- */
@@ -84,6 +85,68 @@ INLINE void take_found(const struct words *j, const struct cache_batch *b, size_
     j->out->count += many;
 }
 
+/* ---- a batch's missing words ---- merged side by side */
+
+#define CUTS_FROM 4096 /* misses after which cutting is prepared: it takes a millisecond or two */
+
+static void cuts_ready(const struct words *j) {
+  struct cache *c = j->w->cache;
+  if (c->misses < CUTS_FROM && ++c->misses == CUTS_FROM) c->cuts = cuts_new(j->t, j->kind);
+}
+
+struct missing {
+  struct bpe_lane lanes[BPE_LANES];
+  uint16_t who[BPE_LANES];
+  size_t count;
+};
+
+static void missing_keep(const struct words *j, struct cache_batch *b, size_t k, const char *s,
+                         size_t start, const char *end, const uint32_t *ids, size_t count) {
+  struct cache *c = j->w->cache;
+  size_t from = k ? b->ends[k - 1] : start, n = b->ends[k] - from;
+  bool apart = b->part[k] && c->apart;
+  b->values[k] =
+      cache_keep(c, s + from, n, apart, cache_key_of(s + from, n, end, apart), ids, count);
+}
+
+static void missing_flush(const struct words *j, struct missing *m, struct cache_batch *b,
+                          const char *s, size_t start, const char *end) {
+  uint32_t ids[BPE_LANE];
+  bpe_lanes_merge(&j->t->bpe, m->lanes, m->count);
+  for (size_t i = 0; i < m->count; i++) {
+    size_t count = bpe_lane_ids(&m->lanes[i], ids);
+    missing_keep(j, b, m->who[i], s, start, end, ids, count);
+  }
+  m->count = 0;
+}
+
+/* Short words of the batch that were not found are merged, kept and found. What is left without a
+ * value is for one(). */
+static void find_missing(const struct words *j, struct cache_batch *b, const char *s, size_t start,
+                         const char *end) {
+  const struct cache *c = j->w->cache;
+  struct missing m;
+  m.count = 0;
+  for (size_t k = 0; k < b->count && !c->full; k++) {
+    if (b->values[k]) continue;
+    size_t from = k ? b->ends[k - 1] : start, n = b->ends[k] - from;
+    if (n > BPE_LANE) continue;
+    cuts_ready(j);
+    bool whole = j->t->bpe.ignore_merges && !b->part[k];
+    if (whole && (!c->cuts || cuts_whole(c->cuts, s + from, n))) {
+      uint32_t id = bpe_whole(j->t, s + from, n, j->kind);
+      if (id != TOKENIZER_NONE) {
+        missing_keep(j, b, k, s, start, end, &id, 1);
+        continue;
+      }
+    }
+    if (!bpe_lane_begin(&j->t->bpe, &m.lanes[m.count], s + from, n, j->kind)) continue;
+    m.who[m.count++] = (uint16_t)k;
+    if (m.count == BPE_LANES) missing_flush(j, &m, b, s, start, end);
+  }
+  missing_flush(j, &m, b, s, start, end);
+}
+
 static int one(const struct words *j, const char *word, size_t n, const char *end, bool part,
                uint64_t at);
 
@@ -97,6 +160,7 @@ static int take_batch(const struct words *j, struct cache_batch *b, const char *
   } else {
     cache_find_all(c, b);
     check_longer(c, b, s, start, end);
+    find_missing(j, b, s, start, end);
   }
   for (size_t i = 0; i < b->count && !rc; i++) {
     if ((rc = tokens_reserve(j->out, (b->count - i) * INLINE_IDS, j->spans, j->err))) break;
@@ -108,7 +172,10 @@ static int take_batch(const struct words *j, struct cache_batch *b, const char *
     if (j->spans) add_spans(j, before, base + from);
     if (i == b->count) break;
     from = i ? b->ends[i - 1] : start;
-    rc = one(j, s + from, b->ends[i] - from, end, b->part[i], base + from);
+    if (b->values[i])
+      rc = append_record(j, b->values[i], base + from);
+    else
+      rc = one(j, s + from, b->ends[i] - from, end, b->part[i], base + from);
     if (j->counted) *j->counted += j->out->count, j->out->count = 0;
   }
   b->count = b->longer = 0;
@@ -116,13 +183,6 @@ static int take_batch(const struct words *j, struct cache_batch *b, const char *
 }
 
 /* ---- what the cache does not have ---- */
-
-#define CUTS_FROM 4096 /* misses after which cutting is prepared: it takes a millisecond or two */
-
-static void cuts_ready(const struct words *j) {
-  struct cache *c = j->w->cache;
-  if (c->misses < CUTS_FROM && ++c->misses == CUTS_FROM) c->cuts = cuts_new(j->t, j->kind);
-}
 
 static int merged(const struct words *j, const char *word, size_t n, uint64_t at) {
   return bpe_merged(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
