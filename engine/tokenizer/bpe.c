@@ -461,23 +461,41 @@ static int word_merge(const struct tokenizer *t, struct tokenizer_work *w, const
 
 #define WHOLE_MAX 255 /* bytes of a word that is looked up as a whole */
 
+/* What a word's token would be called; out holds three bytes for each of the word's. */
+static size_t name_of(const char *word, size_t n, int kind, char *out) {
+  size_t len = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (kind == BPE_BYTES) {
+      len += byte_char_put((unsigned char)word[i], out + len);
+    } else if (kind == BPE_SPACES && word[i] == ' ') {
+      memcpy(out + len, SPACE_MARK, 3);
+      len += 3;
+    } else {
+      out[len++] = word[i];
+    }
+  }
+  return len;
+}
+
 /* The token whose string is the whole word. */
 static uint32_t word_whole(const struct tokenizer *t, const char *word, size_t n, int kind) {
   char s[3 * WHOLE_MAX];
-  size_t len = 0;
   if (kind == BPE_CHARACTERS) return vocab_find_model(&t->vocab, word, n);
   if (n > WHOLE_MAX) return TOKENIZER_NONE;
-  for (size_t i = 0; i < n; i++) {
-    if (kind == BPE_BYTES) {
-      len += byte_char_put((unsigned char)word[i], s + len);
-    } else if (word[i] == ' ') {
-      memcpy(s + len, SPACE_MARK, 3);
-      len += 3;
-    } else {
-      s[len++] = word[i];
-    }
+  return vocab_find_model(&t->vocab, s, name_of(word, n, kind, s));
+}
+
+void bpe_wholes(const struct tokenizer *t, struct bpe_word_query *words, size_t count, int kind) {
+  struct vocab_query ask[BPE_LANES];
+  char names[BPE_LANES][3 * BPE_LANE];
+  for (size_t i = 0; i < count; i++)
+    ask[i] = (struct vocab_query){.s = names[i],
+                                  .n = name_of(words[i].word, words[i].n, kind, names[i])};
+  vocab_find_all(&t->vocab, ask, count);
+  for (size_t i = 0; i < count; i++) {
+    bool model = ask[i].id != TOKENIZER_NONE && t->vocab.at[ask[i].id] < t->vocab.model_end;
+    words[i].id = model ? ask[i].id : TOKENIZER_NONE;
   }
-  return vocab_find_model(&t->vocab, s, len);
 }
 
 uint32_t bpe_whole(const struct tokenizer *t, const char *word, size_t n, int kind) {

@@ -113,6 +113,13 @@ struct bpe_lane {
     uint32_t left, right, place;
   } ask[BPE_LANE];
 };
+/* bpe_whole for count ≤ BPE_LANES words of up to BPE_LANE bytes, whatever the file says. */
+struct bpe_word_query {
+  const char *word;
+  size_t n;
+  uint32_t id; /* filled; TOKENIZER_NONE: it is no token */
+};
+void bpe_wholes(const struct tokenizer *t, struct bpe_word_query *words, size_t count, int kind);
 /* False: the word is none for lanes (too long, a character without a token, affixes). */
 bool bpe_lane_begin(const struct bpe *b, struct bpe_lane *lane, const char *word, size_t n,
                     int kind);

@@ -172,12 +172,13 @@ INLINE void find_all(const struct cache *c, struct cache_batch *b, match_fn *how
   const uint64_t *slots = c->slots, *arena = c->arena;
   uint64_t upper = c->upper;
   uint32_t first = c->ids + 1;
-  for (size_t i = 0, n = b->count; i < n; i++) {
+  for (size_t i = b->found, n = b->count; i < n; i++) {
     uint32_t value = find(slots + (size_t)b->bucket[i] * CACHE_WAYS, b->mixed[i], upper, how);
     b->values[i] = value;
     uint64_t beyond = (uint64_t)value - first;
     __builtin_prefetch(arena + (beyond & ~(uint64_t)((int64_t)beyond >> 63)));
   }
+  b->found = b->count;
 }
 
 #if defined(__x86_64__)

@@ -30,7 +30,8 @@ struct cache {
 
 /* What is looked up together: words, or parts of words. */
 struct cache_batch {
-  size_t count, longer;         /* how many; how many are not tiny */
+  size_t count, longer, found;  /* how many; how many are not tiny; how many
+                                   were looked for */
   uint64_t mixed[WORDS_BATCH];  /* their keys, without what names the bucket */
   uint32_t bucket[WORDS_BATCH]; /* where they would stand */
   uint32_t ends[WORDS_BATCH];   /* in the text; each begins where the one before it ends */
@@ -44,9 +45,10 @@ struct cache_batch {
 bool cache_ready(struct cache *c, size_t ids, bool apart);
 /* Forgets all words. */
 void cache_empty(struct cache *c);
-/* The values of a batch whose keys were asked for; those of longer words need cache_is. Records are
- * asked for meanwhile. */
+/* The values of the words that were put into a batch since the last time; those of longer words need
+ * cache_is. Records are asked for meanwhile. */
 void cache_find_all(const struct cache *c, struct cache_batch *b);
+#define CACHE_AHEAD 256 /* so many words are put into a batch before they are looked for */
 /* That of one word. */
 uint32_t cache_find(const struct cache *c, size_t n, uint64_t mixed);
 /* Keeps a word's ids, if it is not there already. Returns its value; 0: there is no room. */
@@ -71,7 +73,7 @@ static inline uint64_t cache_key(const char *word, size_t n, bool part) {
   return (low ^ low >> 29) * (0x9E3779B97F4A7C15u << 6);
 }
 
-/* The key of any word of up to CACHE_LONG bytes; memory is readable up to `end`. */
+/* The key of any word; memory is readable up to `end`. */
 uint64_t cache_key_of(const char *word, size_t n, const char *end, bool part);
 
 static inline uint32_t cache_bucket(const struct cache *c, size_t n, uint64_t mixed) {

@@ -18,13 +18,13 @@
  */
 #include <string.h>
 
-#include "base/hash.h"
 #include "base/mem.h"
-#include "tokenizer/parts.h"
+#include "tokenizer/cache.h"
 
 #define MARK        "\xE2\x96\x81" /* U+2581 */
 #define TRIPLE_BITS 19
-#define WHOLE_BITS  21
+#define WHOLE_BITS  21  /* of the words that are tokens */
+#define LONG_BITS   15  /* of those of more than CACHE_SHORT bytes, which are few */
 #define TOKEN_MAX   256 /* longer tokens are not worth their bytes: they make cuts impossible */
 
 enum { PAIR = 1, FIRST = 2, LAST = 4 };
@@ -32,7 +32,8 @@ struct cuts {
   uint8_t pairs[65536]; /* PAIR, FIRST, LAST */
   uint64_t triples[1u << (TRIPLE_BITS - 6)];
   bool characters, wholes;
-  uint64_t whole[]; /* hashes of whole tokens; only with ignore_merges */
+  uint64_t long_whole[1u << (LONG_BITS - 6)];
+  uint64_t whole[]; /* keys of whole tokens; only with ignore_merges */
 };
 
 static unsigned pair_at(const char *s) {
@@ -60,8 +61,13 @@ static void add_token(struct cuts *c, const char *s, size_t n) {
   for (size_t i = 0; i + 2 < n; i++) set(c->triples, triple_at(s + i));
 }
 
-static uint32_t whole_at(const char *s, size_t n) {
-  return (uint32_t)(hash_xxh3(s, n, 0) >> (64 - WHOLE_BITS));
+static void add_whole(struct cuts *c, const char *s, size_t n) {
+  if (!n || n > CACHE_LONG) return;
+  uint64_t key = cache_key_of(s, n, s + n, false);
+  if (n > CACHE_SHORT)
+    set(c->long_whole, (uint32_t)(key >> (64 - LONG_BITS)));
+  else
+    set(c->whole, (uint32_t)(key >> (64 - WHOLE_BITS)));
 }
 
 /* A token's string with spaces for U+2581. */
@@ -84,7 +90,7 @@ static bool add_tokens(struct cuts *c, const struct tokenizer *t, int kind) {
     if (n > TOKEN_MAX) return false;
     n = kind == BPE_BYTES ? bytes_decode(s, n, text) : unmark(s, n, text);
     add_token(c, text, n);
-    if (t->bpe.ignore_merges) set(c->whole, whole_at(text, n));
+    if (t->bpe.ignore_merges) add_whole(c, text, n);
   }
   return true;
 }
@@ -117,6 +123,12 @@ size_t cuts_next(const struct cuts *c, const char *word, size_t n, size_t at) {
   return n;
 }
 
-bool cuts_whole(const struct cuts *c, const char *word, size_t n) {
-  return c->wholes && has(c->whole, whole_at(word, n));
+void cuts_prefetch(const struct cuts *c, size_t n, uint64_t key) {
+  if (c->wholes && n <= CACHE_SHORT) __builtin_prefetch(&c->whole[key >> (64 - WHOLE_BITS + 6)]);
+}
+
+bool cuts_whole(const struct cuts *c, size_t n, uint64_t key) {
+  if (!c->wholes || n > CACHE_LONG) return c->wholes;
+  return n > CACHE_SHORT ? has(c->long_whole, (uint32_t)(key >> (64 - LONG_BITS)))
+                         : has(c->whole, (uint32_t)(key >> (64 - WHOLE_BITS)));
 }

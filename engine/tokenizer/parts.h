@@ -386,7 +386,7 @@ struct words {
 /* The same as bpe_word, through the cache. `end` is where readable memory ends (≥ word + n). */
 int words_one(const struct words *j, const char *word, size_t n, const char *end, uint64_t at);
 /* The words of s that end at `ends`, the first beginning at `start`; s stands at `base`. */
-#define WORDS_BATCH 256
+#define WORDS_BATCH 1024
 int words_many(const struct words *j, const char *s, size_t start, const uint32_t *ends,
                size_t count, const char *end, uint64_t base);
 int word_encode(const struct tokenizer *t, struct tokenizer_work *w, const char *word, size_t n,
@@ -402,8 +402,10 @@ void cuts_free(struct cuts *c);
 /* The next place behind `at` < n where the word may be cut: what merging makes of it is what it makes
  * of the two parts. n: none. */
 size_t cuts_next(const struct cuts *c, const char *word, size_t n, size_t at);
-/* False: the word is surely no token (as a whole; of files with ignore_merges). */
-bool cuts_whole(const struct cuts *c, const char *word, size_t n);
+/* False: the word of n bytes with that key (cache.h) is surely no token (as a whole; of files with
+ * ignore_merges). The answer's memory may be asked for before. */
+bool cuts_whole(const struct cuts *c, size_t n, uint64_t key);
+void cuts_prefetch(const struct cuts *c, size_t n, uint64_t key);
 
 struct cache *cache_new(void);
 void cache_free(struct cache *c);

@@ -94,29 +94,58 @@ static void cuts_ready(const struct words *j) {
   if (c->misses < CUTS_FROM && ++c->misses == CUTS_FROM) c->cuts = cuts_new(j->t, j->kind);
 }
 
+/* Up to BPE_LANES words of a batch. */
 struct missing {
-  struct bpe_lane lanes[BPE_LANES];
-  uint16_t who[BPE_LANES];
   size_t count;
+  struct missing_word {
+    const char *word;
+    size_t n;
+    uint64_t key;
+    uint16_t place; /* in the batch */
+    bool part;
+  } words[BPE_LANES];
 };
 
-static void missing_keep(const struct words *j, struct cache_batch *b, size_t k, const char *s,
-                         size_t start, const char *end, const uint32_t *ids, size_t count) {
+static void missing_keep(const struct words *j, struct cache_batch *b, const struct missing_word *m,
+                         const uint32_t *ids, size_t count) {
   struct cache *c = j->w->cache;
-  size_t from = k ? b->ends[k - 1] : start, n = b->ends[k] - from;
-  bool apart = b->part[k] && c->apart;
-  b->values[k] =
-      cache_keep(c, s + from, n, apart, cache_key_of(s + from, n, end, apart), ids, count);
+  b->values[m->place] = cache_keep(c, m->word, m->n, m->part && c->apart, m->key, ids, count);
 }
 
-static void missing_flush(const struct words *j, struct missing *m, struct cache_batch *b,
-                          const char *s, size_t start, const char *end) {
-  uint32_t ids[BPE_LANE];
-  bpe_lanes_merge(&j->t->bpe, m->lanes, m->count);
+/* Words that are tokens as they are, of files that say so; the others stay. */
+static void missing_wholes(const struct words *j, struct missing *m, struct cache_batch *b) {
+  const struct cuts *cuts = j->w->cache->cuts;
+  struct bpe_word_query ask[BPE_LANES];
+  size_t who[BPE_LANES], asked = 0, left = 0;
   for (size_t i = 0; i < m->count; i++) {
-    size_t count = bpe_lane_ids(&m->lanes[i], ids);
-    missing_keep(j, b, m->who[i], s, start, end, ids, count);
+    const struct missing_word *w = &m->words[i];
+    if (w->part || (cuts && !cuts_whole(cuts, w->n, w->key))) continue;
+    ask[asked] = (struct bpe_word_query){.word = w->word, .n = w->n};
+    who[asked++] = i;
   }
+  bpe_wholes(j->t, ask, asked, j->kind);
+  for (size_t i = 0, k = 0; i < m->count; i++) {
+    uint32_t id = k < asked && who[k] == i ? ask[k++].id : TOKENIZER_NONE;
+    if (id == TOKENIZER_NONE)
+      m->words[left++] = m->words[i];
+    else
+      missing_keep(j, b, &m->words[i], &id, 1);
+  }
+  m->count = left;
+}
+
+static void missing_flush(const struct words *j, struct missing *m, struct cache_batch *b) {
+  struct bpe_lane lanes[BPE_LANES];
+  uint32_t ids[BPE_LANE];
+  size_t count = 0;
+  if (j->t->bpe.ignore_merges) missing_wholes(j, m, b);
+  for (size_t i = 0; i < m->count; i++) {
+    const struct missing_word *w = &m->words[i];
+    if (bpe_lane_begin(&j->t->bpe, &lanes[count], w->word, w->n, j->kind)) m->words[count++] = *w;
+  }
+  bpe_lanes_merge(&j->t->bpe, lanes, count);
+  for (size_t i = 0; i < count; i++)
+    missing_keep(j, b, &m->words[i], ids, bpe_lane_ids(&lanes[i], ids));
   m->count = 0;
 }
 
@@ -131,20 +160,13 @@ static void find_missing(const struct words *j, struct cache_batch *b, const cha
     if (b->values[k]) continue;
     size_t from = k ? b->ends[k - 1] : start, n = b->ends[k] - from;
     if (n > BPE_LANE) continue;
-    cuts_ready(j);
-    bool whole = j->t->bpe.ignore_merges && !b->part[k];
-    if (whole && (!c->cuts || cuts_whole(c->cuts, s + from, n))) {
-      uint32_t id = bpe_whole(j->t, s + from, n, j->kind);
-      if (id != TOKENIZER_NONE) {
-        missing_keep(j, b, k, s, start, end, &id, 1);
-        continue;
-      }
-    }
-    if (!bpe_lane_begin(&j->t->bpe, &m.lanes[m.count], s + from, n, j->kind)) continue;
-    m.who[m.count++] = (uint16_t)k;
-    if (m.count == BPE_LANES) missing_flush(j, &m, b, s, start, end);
+    if (!j->whole) cuts_ready(j);
+    uint64_t key = cache_key_of(s + from, n, end, b->part[k] && c->apart);
+    m.words[m.count++] = (struct missing_word){s + from, n, key, (uint16_t)k, b->part[k]};
+    if (c->cuts) cuts_prefetch(c->cuts, n, key);
+    if (m.count == BPE_LANES) missing_flush(j, &m, b);
   }
-  missing_flush(j, &m, b, s, start, end);
+  if (m.count) missing_flush(j, &m, b);
 }
 
 static int one(const struct words *j, const char *word, size_t n, const char *end, bool part,
@@ -158,7 +180,7 @@ static int take_batch(const struct words *j, struct cache_batch *b, const char *
     cache_empty(c);
     memset(b->values, 0, sizeof b->values);
   } else {
-    cache_find_all(c, b);
+    if (b->found < b->count) cache_find_all(c, b);
     check_longer(c, b, s, start, end);
     find_missing(j, b, s, start, end);
   }
@@ -178,7 +200,7 @@ static int take_batch(const struct words *j, struct cache_batch *b, const char *
       rc = one(j, s + from, b->ends[i] - from, end, b->part[i], base + from);
     if (j->counted) *j->counted += j->out->count, j->out->count = 0;
   }
-  b->count = b->longer = 0;
+  b->count = b->longer = b->found = 0;
   return rc;
 }
 
@@ -211,7 +233,8 @@ static int miss(const struct words *j, const char *word, size_t n, const char *e
   if (!j->whole) cuts_ready(j);
   if (!cuts || j->whole)
     return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
-  uint32_t id = cuts_whole(cuts, word, n) ? bpe_whole(j->t, word, n, j->kind) : TOKENIZER_NONE;
+  bool maybe = cuts_whole(cuts, n, n > CACHE_LONG ? 0 : cache_key_of(word, n, end, false));
+  uint32_t id = maybe ? bpe_whole(j->t, word, n, j->kind) : TOKENIZER_NONE;
   if (id != TOKENIZER_NONE) return append(j, &id, 1, at);
   size_t to = cuts_next(cuts, word, n, 0);
   return to == n ? merged(j, word, n, at) : in_parts(j, word, n, to, end, at);
@@ -252,7 +275,10 @@ int words_one(const struct words *j, const char *word, size_t n, const char *end
 /* Where a long word may be cut first. Its end: it stays whole. */
 static size_t first_cut(const struct words *j, const char *word, size_t n) {
   const struct cuts *cuts = j->w->cache->cuts;
-  if (!cuts || j->whole || cuts_whole(cuts, word, n)) return n;
+  if (!cuts || j->whole) return n;
+  if (j->t->bpe.ignore_merges && n <= CACHE_LONG &&
+      cuts_whole(cuts, n, cache_key_of(word, n, word + n, false)))
+    return n;
   return cuts_next(cuts, word, n, 0);
 }
 
@@ -274,6 +300,13 @@ static int walk_flush(struct walk *k) {
   return rc ? rc : take_batch(k->j, &k->b, k->s, start, k->end, k->base);
 }
 
+/* Every CACHE_AHEAD words. */
+static int walk_on(struct walk *k) {
+  if (k->b.count == WORDS_BATCH) return walk_flush(k);
+  if (!k->j->w->cache->full) cache_find_all(k->j->w->cache, &k->b);
+  return 0;
+}
+
 /* A long word, or one near the end of what is readable. */
 static int walk_seldom(struct walk *k, size_t start, size_t n) {
   const struct words *j = k->j;
@@ -286,7 +319,7 @@ static int walk_seldom(struct walk *k, size_t start, size_t n) {
     size_t len = to - from;
     uint64_t mixed = len > CACHE_LONG ? 0 : cache_key_of(word + from, len, k->end, apart);
     cache_batch_add(j->w->cache, &k->b, mixed, len, part, start + to);
-    if (k->b.count == WORDS_BATCH) rc = walk_flush(k);
+    if (k->b.count % CACHE_AHEAD == 0) rc = walk_on(k);
   }
   return rc;
 }
@@ -297,7 +330,7 @@ static int cached(const struct words *j, const char *s, size_t start, const uint
   const struct cache *c = j->w->cache;
   int rc = 0;
   k.j = j, k.s = s, k.end = end, k.done = start, k.batches = 0, k.base = base,
-  k.b.count = k.b.longer = 0;
+  k.b.count = k.b.longer = k.b.found = 0;
   for (size_t i = 0; i < count && !rc; start = ends[i++]) {
     size_t n = ends[i] - start;
     const char *word = s + start;
@@ -306,7 +339,7 @@ static int cached(const struct words *j, const char *s, size_t start, const uint
       continue;
     }
     cache_batch_add(c, &k.b, cache_key(word, n, false), n, false, ends[i]);
-    if (k.b.count == WORDS_BATCH) rc = walk_flush(&k);
+    if (k.b.count % CACHE_AHEAD == 0) rc = walk_on(&k);
   }
   return rc ? rc : walk_flush(&k);
 }
