@@ -26,23 +26,33 @@ struct cache {
   unsigned next;     /* which slot of a full bucket goes next */
   struct cuts *cuts; /* NULL: not yet, or they cannot be had */
   uint32_t misses;
+  uint64_t *seen; /* a bit for each word that was put together from its parts; NULL: none yet */
+  size_t seen_count;
+  struct cache_batch *parts; /* for words in parts; NULL: none yet */
+  struct tokens gathered;    /* their ids */
+  struct tokens spare;       /* ids of a batch's words that were not kept: count, ids … */
 };
+#define CACHE_SPARE ((uint32_t)1 << 31) /* a value of that kind: with the place in spare */
 
-/* What is looked up together: words, or parts of words. */
+/* What is looked up together: words, or parts of words, of up to CACHE_LONG bytes. */
 struct cache_batch {
-  size_t count, longer, found;  /* how many; how many are not tiny; how many
-                                   were looked for */
-  uint64_t mixed[WORDS_BATCH];  /* their keys, without what names the bucket */
+  size_t count, longer, found; /* how many; how many are not tiny; how many were looked for */
+  uint64_t mixed[WORDS_BATCH]; /* their keys, without what names the bucket */
+  const char *words[WORDS_BATCH];
   uint32_t bucket[WORDS_BATCH]; /* where they would stand */
-  uint32_t ends[WORDS_BATCH];   /* in the text; each begins where the one before it ends */
   uint32_t values[WORDS_BATCH]; /* found; 0: none */
   uint16_t others[WORDS_BATCH]; /* which are not tiny */
-  bool part[WORDS_BATCH];
+  uint8_t lens[WORDS_BATCH];
 };
 
 /* Tables for a tokenizer with that many ids, if there are none yet; apart: parts are not taken for
  * words. False: there is no memory. */
 bool cache_ready(struct cache *c, size_t ids, bool apart);
+/* An empty batch that belongs to the cache; NULL: there is no memory. */
+struct cache_batch *cache_parts(struct cache *c);
+/* True from the second time on (and by accident before): then a word that is cheap to make is worth its
+ * room. */
+bool cache_seen(struct cache *c, uint64_t mixed);
 /* Forgets all words. */
 void cache_empty(struct cache *c);
 /* The values of the words that were put into a batch since the last time; those of longer words need
@@ -80,18 +90,22 @@ static inline uint32_t cache_bucket(const struct cache *c, size_t n, uint64_t mi
   return (uint32_t)(mixed >> (64 - c->bits)) | (uint32_t)(n > CACHE_TINY) << c->bits;
 }
 
+static inline void cache_batch_reset(struct cache_batch *b) {
+  b->count = b->longer = b->found = 0;
+}
+
 /* Puts a word into a batch that is not full, and asks for its bucket. */
 static inline __attribute__((always_inline)) void cache_batch_add(const struct cache *c,
                                                                   struct cache_batch *b,
-                                                                  uint64_t mixed, size_t n,
-                                                                  bool part, size_t end) {
+                                                                  uint64_t mixed, const char *word,
+                                                                  size_t n) {
   size_t i = b->count++;
   uint32_t bucket = cache_bucket(c, n, mixed);
   __builtin_prefetch(&c->slots[bucket * CACHE_WAYS]);
   b->mixed[i] = mixed << c->bits;
   b->bucket[i] = bucket;
-  b->ends[i] = (uint32_t)end;
-  b->part[i] = part;
+  b->words[i] = word;
+  b->lens[i] = (uint8_t)n;
   b->others[b->longer] = (uint16_t)i;
   b->longer += n > CACHE_TINY;
 }

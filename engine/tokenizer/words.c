@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* Words → ids. Words repeat, so a cache (cache.c) remembers what the model made of them.
  *
- *   words ─ keys ─► a batch of 256 ─ values ─► ids      first the lines of memory are asked for, then
- *              └ asked for: slots ┘ └ records           they are read: nothing waits for one word alone
+ *   words ─ keys ─► a batch ─► values ─────────────────────────────► ids
+ *                                └─ none: a token as it is │ merged in lanes │ in parts ─► kept
  *
- * A word that is longer than sixteen bytes and has places that no token crosses (cuts.c) goes into the
- * batch as its parts, which are more often known than it is itself.
+ * Every step is done for many words before the next one, and asks for the memory that the next one
+ * will read: nothing waits for one word alone. Only what is long and has no parts goes through the
+ * model by itself.
+ *
+ * A missing word with places that no token crosses (cuts.c) is put together from its parts, which are
+ * more often known than it is; it is kept when it comes again.
  */
 #include <string.h>
 
 #include "base/cancel.h"
 #include "tokenizer/bpe.h"
 #include "tokenizer/cache.h"
+
+#define INLINE static inline __attribute__((always_inline))
 
 /* ---- ids out ---- */
 
@@ -41,32 +47,272 @@ static int append_record(const struct words *j, uint32_t value, uint64_t at) {
   return append(j, record_ids(record), record_count(record), at);
 }
 
-/* ---- many words ---- */
+/* ---- what the cache does not have ---- one by one */
 
-#define INLINE     static inline __attribute__((always_inline))
-#define INLINE_IDS 4 /* of a record: as many are copied whether it has them or not */
+#define CUTS_FROM 4096 /* misses after which cutting is prepared: it takes a millisecond or two */
 
-/* Longer words whose record is another word's are not found after all. */
-static void check_longer(const struct cache *c, struct cache_batch *b, const char *s, size_t start,
-                         const char *end) {
-  for (size_t i = 0; i < b->longer; i++) {
-    size_t k = b->others[i], from = k ? b->ends[k - 1] : start;
-    if (!b->values[k]) continue;
-    if (!cache_is(c, b->values[k], s + from, b->ends[k] - from, end, b->part[k] && c->apart))
-      b->values[k] = 0;
-  }
+static const struct cuts *cuts_of(const struct words *j, size_t misses) {
+  struct cache *c = j->w->cache;
+  if (j->whole) return NULL;
+  if (c->misses >= CUTS_FROM) return c->cuts;
+  c->misses += (uint32_t)misses;
+  if (c->misses >= CUTS_FROM) c->cuts = cuts_new(j->t, j->kind);
+  return c->cuts;
 }
 
-/* Appends the ids of the words from *i on that are found and have few. */
+static int merged(const struct words *j, const char *word, size_t n, uint64_t at) {
+  return bpe_merged(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
+}
+
+static int one(const struct words *j, const char *word, size_t n, const char *end, bool part,
+               uint64_t at);
+
+/* A word that has a place to be cut at `to`, in parts. They are looked up as words are, but are
+ * never a token because they are one as a whole. */
+static int in_parts(const struct words *j, const struct cuts *cuts, const char *word, size_t n,
+                    size_t to, const char *end, uint64_t at) {
+  int rc = 0;
+  for (size_t from = 0, count = 1; from < n && !rc; count++) {
+    rc = one(j, word + from, to - from, end, true, at + from);
+    if (!rc && !(count & 0xFFFF)) rc = cancel_check(j->err);
+    from = to;
+    to = cuts_next(cuts, word, n, from);
+  }
+  return rc;
+}
+
+static int miss(const struct words *j, const char *word, size_t n, const char *end, bool part,
+                uint64_t key, uint64_t at) {
+  const struct cuts *cuts = cuts_of(j, 1);
+  if (part) return merged(j, word, n, at);
+  if (!cuts) return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
+  uint32_t id = cuts_whole(cuts, n, key) ? bpe_whole(j->t, word, n, j->kind) : TOKENIZER_NONE;
+  if (id != TOKENIZER_NONE) return append(j, &id, 1, at);
+  size_t to = cuts_next(cuts, word, n, 0);
+  return to == n ? merged(j, word, n, at) : in_parts(j, cuts, word, n, to, end, at);
+}
+
+static int one(const struct words *j, const char *word, size_t n, const char *end, bool part,
+               uint64_t at) {
+  struct cache *c = j->w->cache;
+  if (n > CACHE_LONG) return miss(j, word, n, end, part, 0, at);
+  bool apart = part && c->apart;
+  uint64_t key = cache_key_of(word, n, end, apart);
+  uint32_t value = c->full ? 0 : cache_find(c, n, key);
+  bool found = n <= CACHE_TINY ? value : value && cache_is(c, value, word, n, end, apart);
+  if (found && value <= c->ids) return append(j, &(uint32_t){value - 1}, 1, at);
+  if (found) return append_record(j, value, at);
+  size_t before = j->out->count;
+  int rc = miss(j, word, n, end, part, key, at);
+  if (!rc) cache_keep(c, word, n, apart, key, j->out->ids + before, j->out->count - before);
+  return rc;
+}
+
+/* ---- what a batch lacks ---- */
+
+/* Up to BPE_LANES words of a batch. */
+struct missing {
+  struct cache_batch *b;
+  const char *end;
+  bool part, apart; /* parts of words; and they may have other tokens */
+  size_t count;
+  struct missing_word {
+    uint64_t key;
+    uint16_t place; /* in the batch */
+  } words[BPE_LANES];
+};
+
+/* Ids of a word that is not kept, for as long as the batch lasts. Without memory it has no value. */
+static void spare_put(struct cache *c, uint32_t *value, const uint32_t *ids, size_t count) {
+  struct tokens *spare = &c->spare;
+  if (tokens_reserve(spare, count + 1, false, NULL)) return;
+  *value = CACHE_SPARE | (uint32_t)spare->count;
+  spare->ids[spare->count] = (uint32_t)count;
+  memcpy(spare->ids + spare->count + 1, ids, count * sizeof *ids);
+  spare->count += count + 1;
+}
+
+static void missing_put(const struct words *j, const struct missing *m,
+                        const struct missing_word *w, bool keep, const uint32_t *ids,
+                        size_t count) {
+  struct cache *c = j->w->cache;
+  uint32_t *value = &m->b->values[w->place];
+  if (keep)
+    *value =
+        cache_keep(c, m->b->words[w->place], m->b->lens[w->place], m->apart, w->key, ids, count);
+  if (!*value) spare_put(c, value, ids, count);
+}
+
+/* Words that are tokens as they are, of files that say so; the others stay. */
+static void missing_wholes(const struct words *j, struct missing *m, const struct cuts *cuts) {
+  struct bpe_word_query ask[BPE_LANES];
+  struct missing_word asked[BPE_LANES];
+  size_t count = 0, left = 0;
+  for (size_t i = 0; i < m->count; i++) {
+    const struct missing_word *w = &m->words[i];
+    size_t n = m->b->lens[w->place];
+    if (cuts && !cuts_whole(cuts, n, w->key)) {
+      m->words[left++] = *w;
+    } else if (n <= BPE_LANE) { /* longer ones have no value, and go their way alone */
+      ask[count] = (struct bpe_word_query){.word = m->b->words[w->place], .n = n};
+      asked[count++] = *w;
+    }
+  }
+  m->count = left;
+  bpe_wholes(j->t, ask, count, j->kind);
+  for (size_t i = 0; i < count; i++)
+    if (ask[i].id == TOKENIZER_NONE)
+      m->words[m->count++] = asked[i];
+    else
+      missing_put(j, m, &asked[i], true, &ask[i].id, 1);
+}
+
+static void missing_lanes(const struct words *j, struct missing *m) {
+  struct bpe_lane lanes[BPE_LANES];
+  uint32_t ids[BPE_LANE];
+  size_t count = 0;
+  for (size_t i = 0; i < m->count; i++) {
+    const struct missing_word *w = &m->words[i];
+    if (bpe_lane_begin(&j->t->bpe, &lanes[count], m->b->words[w->place], m->b->lens[w->place],
+                       j->kind))
+      m->words[count++] = *w;
+  }
+  bpe_lanes_merge(&j->t->bpe, lanes, count);
+  for (size_t i = 0; i < count; i++)
+    missing_put(j, m, &m->words[i], true, ids, bpe_lane_ids(&lanes[i], ids));
+}
+
+static int find_batch(const struct words *j, struct cache_batch *b, const char *end, bool part);
+
+/* A word's parts are in the batch `parts` from `from` on; their ids. */
+static int gather(const struct words *j, const struct cache_batch *parts, size_t from, size_t to,
+                  const char *end, struct tokens *out) {
+  struct words k = *j;
+  const struct cache *c = j->w->cache;
+  int rc = 0;
+  k.out = out, k.spans = false, k.counted = NULL;
+  for (size_t i = from; i < to && !rc; i++) {
+    uint32_t value = parts->values[i];
+    if (value && value <= c->ids)
+      rc = append(&k, &(uint32_t){value - 1}, 1, 0);
+    else if (value & CACHE_SPARE)
+      rc = append(&k, c->spare.ids + (value & ~CACHE_SPARE) + 1, c->spare.ids[value & ~CACHE_SPARE],
+                  0);
+    else if (value)
+      rc = append_record(&k, value, 0);
+    else
+      rc = one(&k, parts->words[i], parts->lens[i], end, true, 0);
+  }
+  return rc;
+}
+
+/* Adds a word, and looks for those added so far when they are many. */
+INLINE void batch_add(const struct cache *c, struct cache_batch *b, uint64_t key, const char *word,
+                      size_t n) {
+  cache_batch_add(c, b, key, word, n);
+  if (b->count % CACHE_AHEAD == 0) cache_find_all(c, b);
+}
+
+/* Words that were cut into `parts`, each at its place there. */
+struct cut_words {
+  struct cache_batch *parts;
+  size_t count, from[BPE_LANES + 1];
+  struct missing_word words[BPE_LANES];
+};
+
+static int cut_words_find(const struct words *j, const struct missing *m, struct cut_words *w) {
+  struct cache *c = j->w->cache;
+  int rc = find_batch(j, w->parts, m->end, true);
+  w->from[w->count] = w->parts->count;
+  for (size_t i = 0; i < w->count && !rc; i++) {
+    tokens_reset(&c->gathered);
+    rc = gather(j, w->parts, w->from[i], w->from[i + 1], m->end, &c->gathered);
+    if (!rc)
+      missing_put(j, m, &w->words[i], cache_seen(c, w->words[i].key), c->gathered.ids,
+                  c->gathered.count);
+  }
+  cache_batch_reset(w->parts);
+  w->count = 0;
+  return rc;
+}
+
+/* Words that may be cut, in parts; the others stay. */
+static int missing_cut(const struct words *j, struct missing *m, const struct cuts *cuts) {
+  struct cache *c = j->w->cache;
+  struct cut_words w = {.parts = cache_parts(c)};
+  size_t left = 0;
+  int rc = 0;
+  for (size_t i = 0; i < m->count && w.parts && !rc; i++) {
+    const char *word = m->b->words[m->words[i].place];
+    size_t n = m->b->lens[m->words[i].place], to = cuts_next(cuts, word, n, 0);
+    if (to == n) {
+      m->words[left++] = m->words[i];
+      continue;
+    }
+    if (w.parts->count + n > WORDS_BATCH) rc = cut_words_find(j, m, &w);
+    w.from[w.count] = w.parts->count;
+    w.words[w.count++] = m->words[i];
+    for (size_t from = 0; from < n; from = to, to = from < n ? cuts_next(cuts, word, n, from) : n)
+      batch_add(c, w.parts, cache_key_of(word + from, to - from, m->end, c->apart), word + from,
+                to - from);
+  }
+  if (w.parts) m->count = left;
+  return !rc && w.count ? cut_words_find(j, m, &w) : rc;
+}
+
+static int missing_find(const struct words *j, struct missing *m) {
+  const struct cuts *cuts = cuts_of(j, m->count);
+  int rc = 0;
+  if (!m->part && j->t->bpe.ignore_merges) missing_wholes(j, m, cuts);
+  if (!m->part && cuts) rc = missing_cut(j, m, cuts);
+  if (!rc) missing_lanes(j, m);
+  m->count = 0;
+  return rc;
+}
+
+/* Gives the words of a batch that were not found a value, but for those that must go alone. */
+static int find_missing(const struct words *j, struct cache_batch *b, const char *end, bool part) {
+  const struct cache *c = j->w->cache;
+  struct missing m = {.b = b, .end = end, .part = part, .apart = part && c->apart};
+  int rc = 0;
+  m.count = 0;
+  for (size_t k = 0; k < b->count && !rc; k++) {
+    if (b->values[k]) continue;
+    uint64_t key = cache_key_of(b->words[k], b->lens[k], end, m.apart);
+    m.words[m.count++] = (struct missing_word){key, (uint16_t)k};
+    if (c->cuts) cuts_prefetch(c->cuts, b->lens[k], key);
+    if (m.count == BPE_LANES) rc = missing_find(j, &m);
+  }
+  return !rc && m.count ? missing_find(j, &m) : rc;
+}
+
+static int find_batch(const struct words *j, struct cache_batch *b, const char *end, bool part) {
+  const struct cache *c = j->w->cache;
+  bool apart = part && c->apart;
+  if (b->found < b->count) cache_find_all(c, b);
+  for (size_t i = 0; i < b->longer; i++) { /* whose record may be another word's */
+    size_t k = b->others[i];
+    if (b->values[k] && !cache_is(c, b->values[k], b->words[k], b->lens[k], end, apart))
+      b->values[k] = 0;
+  }
+  return find_missing(j, b, end, part);
+}
+
+/* ---- many words ---- */
+
+#define INLINE_IDS 4 /* of a record: as many are copied whether it has them or not */
+
+/* Appends the ids of the words from *i on that are tokens or have records of few. */
 INLINE void take_found(const struct words *j, const struct cache_batch *b, size_t *i,
                        bool counting) {
   const struct cache *c = j->w->cache;
   const uint64_t *arena = c->arena;
-  uint32_t ids = c->ids, *out = j->out->ids + j->out->count;
+  uint32_t ids = c->ids, most = ids + (uint32_t)c->used;
+  uint32_t *out = j->out->ids + j->out->count;
   size_t k = *i, many = 0;
   for (; k < b->count; k++) {
-    uint32_t value = b->values[k], token = value - 1;
-    if (!value) break;
+    uint32_t token = b->values[k] - 1;
+    if (token >= most) break; /* no value, or a spare one */
     const uint64_t *record = arena + (token < ids ? 0 : token - ids);
     size_t count = token < ids ? 1 : record_count(record);
     if (count > INLINE_IDS) break;
@@ -85,176 +331,63 @@ INLINE void take_found(const struct words *j, const struct cache_batch *b, size_
     j->out->count += many;
 }
 
-/* ---- a batch's missing words ---- merged side by side */
-
-#define CUTS_FROM 4096 /* misses after which cutting is prepared: it takes a millisecond or two */
-
-static void cuts_ready(const struct words *j) {
-  struct cache *c = j->w->cache;
-  if (c->misses < CUTS_FROM && ++c->misses == CUTS_FROM) c->cuts = cuts_new(j->t, j->kind);
+static int take_other(const struct words *j, const struct cache_batch *b, size_t i, const char *end,
+                      uint64_t at) {
+  uint32_t value = b->values[i];
+  const uint32_t *spare = j->w->cache->spare.ids + (value & ~CACHE_SPARE);
+  if (!value) return one(j, b->words[i], b->lens[i], end, false, at);
+  return value & CACHE_SPARE ? append(j, spare + 1, *spare, at) : append_record(j, value, at);
 }
 
-/* Up to BPE_LANES words of a batch. */
-struct missing {
-  size_t count;
-  struct missing_word {
-    const char *word;
-    size_t n;
-    uint64_t key;
-    uint16_t place; /* in the batch */
-    bool part;
-  } words[BPE_LANES];
-};
-
-static void missing_keep(const struct words *j, struct cache_batch *b, const struct missing_word *m,
-                         const uint32_t *ids, size_t count) {
-  struct cache *c = j->w->cache;
-  b->values[m->place] = cache_keep(c, m->word, m->n, m->part && c->apart, m->key, ids, count);
-}
-
-/* Words that are tokens as they are, of files that say so; the others stay. */
-static void missing_wholes(const struct words *j, struct missing *m, struct cache_batch *b) {
-  const struct cuts *cuts = j->w->cache->cuts;
-  struct bpe_word_query ask[BPE_LANES];
-  size_t who[BPE_LANES], asked = 0, left = 0;
-  for (size_t i = 0; i < m->count; i++) {
-    const struct missing_word *w = &m->words[i];
-    if (w->part || (cuts && !cuts_whole(cuts, w->n, w->key))) continue;
-    ask[asked] = (struct bpe_word_query){.word = w->word, .n = w->n};
-    who[asked++] = i;
-  }
-  bpe_wholes(j->t, ask, asked, j->kind);
-  for (size_t i = 0, k = 0; i < m->count; i++) {
-    uint32_t id = k < asked && who[k] == i ? ask[k++].id : TOKENIZER_NONE;
-    if (id == TOKENIZER_NONE)
-      m->words[left++] = m->words[i];
-    else
-      missing_keep(j, b, &m->words[i], &id, 1);
-  }
-  m->count = left;
-}
-
-static void missing_flush(const struct words *j, struct missing *m, struct cache_batch *b) {
-  struct bpe_lane lanes[BPE_LANES];
-  uint32_t ids[BPE_LANE];
-  size_t count = 0;
-  if (j->t->bpe.ignore_merges) missing_wholes(j, m, b);
-  for (size_t i = 0; i < m->count; i++) {
-    const struct missing_word *w = &m->words[i];
-    if (bpe_lane_begin(&j->t->bpe, &lanes[count], w->word, w->n, j->kind)) m->words[count++] = *w;
-  }
-  bpe_lanes_merge(&j->t->bpe, lanes, count);
-  for (size_t i = 0; i < count; i++)
-    missing_keep(j, b, &m->words[i], ids, bpe_lane_ids(&lanes[i], ids));
-  m->count = 0;
-}
-
-/* Short words of the batch that were not found are merged, kept and found. What is left without a
- * value is for one(). */
-static void find_missing(const struct words *j, struct cache_batch *b, const char *s, size_t start,
-                         const char *end) {
-  const struct cache *c = j->w->cache;
-  struct missing m;
-  m.count = 0;
-  for (size_t k = 0; k < b->count && !c->full; k++) {
-    if (b->values[k]) continue;
-    size_t from = k ? b->ends[k - 1] : start, n = b->ends[k] - from;
-    if (n > BPE_LANE) continue;
-    if (!j->whole) cuts_ready(j);
-    uint64_t key = cache_key_of(s + from, n, end, b->part[k] && c->apart);
-    m.words[m.count++] = (struct missing_word){s + from, n, key, (uint16_t)k, b->part[k]};
-    if (c->cuts) cuts_prefetch(c->cuts, n, key);
-    if (m.count == BPE_LANES) missing_flush(j, &m, b);
-  }
-  if (m.count) missing_flush(j, &m, b);
-}
-
-static int one(const struct words *j, const char *word, size_t n, const char *end, bool part,
-               uint64_t at);
-
-static int take_batch(const struct words *j, struct cache_batch *b, const char *s, size_t start,
-                      const char *end, uint64_t base) {
+/* The words of s in the batch; s stands at `base`. */
+static int take_batch(const struct words *j, struct cache_batch *b, const char *s, const char *end,
+                      uint64_t base) {
   struct cache *c = j->w->cache;
   int rc = 0;
   if (c->full) {
     cache_empty(c);
-    memset(b->values, 0, sizeof b->values);
-  } else {
-    if (b->found < b->count) cache_find_all(c, b);
-    check_longer(c, b, s, start, end);
-    find_missing(j, b, s, start, end);
+    b->found = 0;
   }
+  rc = find_batch(j, b, end, false);
   for (size_t i = 0; i < b->count && !rc; i++) {
     if ((rc = tokens_reserve(j->out, (b->count - i) * INLINE_IDS, j->spans, j->err))) break;
-    size_t before = j->out->count, from = i ? b->ends[i - 1] : start;
+    size_t before = j->out->count;
+    uint64_t at = base + (uint64_t)(b->words[i] - s);
     if (j->counted)
       take_found(j, b, &i, true);
     else
       take_found(j, b, &i, false);
-    if (j->spans) add_spans(j, before, base + from);
+    if (j->spans) add_spans(j, before, at);
     if (i == b->count) break;
-    from = i ? b->ends[i - 1] : start;
-    if (b->values[i])
-      rc = append_record(j, b->values[i], base + from);
-    else
-      rc = one(j, s + from, b->ends[i] - from, end, b->part[i], base + from);
+    rc = take_other(j, b, i, end, base + (uint64_t)(b->words[i] - s));
     if (j->counted) *j->counted += j->out->count, j->out->count = 0;
   }
-  b->count = b->longer = b->found = 0;
+  cache_batch_reset(b);
+  tokens_reset(&c->spare);
   return rc;
 }
 
-/* ---- what the cache does not have ---- */
-
-static int merged(const struct words *j, const char *word, size_t n, uint64_t at) {
-  return bpe_merged(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
-}
-
-/* A word that has a place to be cut at `to`, in parts. They are looked up as words are, but are
- * never a token because they are one as a whole. */
-static int in_parts(const struct words *j, const char *word, size_t n, size_t to, const char *end,
-                    uint64_t at) {
+static int cached(const struct words *j, const char *s, size_t start, const uint32_t *ends,
+                  size_t count, const char *end, uint64_t base) {
+  struct cache_batch b;
   const struct cache *c = j->w->cache;
   int rc = 0;
-  for (size_t from = 0, count = 1; from < n && !rc; count++) {
-    size_t len = to - from;
-    rc = one(j, word + from, len, end, true, at + from);
-    if (!rc && !(count & 0xFFFF)) rc = cancel_check(j->err);
-    from = to;
-    to = cuts_next(c->cuts, word, n, from);
+  cache_batch_reset(&b);
+  for (size_t i = 0; i < count && !rc; start = ends[i++]) {
+    size_t n = ends[i] - start;
+    const char *word = s + start;
+    if (n <= CACHE_SHORT && end - word >= (ptrdiff_t)CACHE_SHORT) {
+      batch_add(c, &b, cache_key(word, n, false), word, n);
+    } else if (n <= CACHE_LONG) {
+      batch_add(c, &b, cache_key_of(word, n, end, false), word, n);
+    } else {
+      rc = take_batch(j, &b, s, end, base);
+      if (!rc) rc = one(j, word, n, end, false, base + start);
+      if (j->counted) *j->counted += j->out->count, j->out->count = 0;
+    }
+    if (b.count == WORDS_BATCH) rc = take_batch(j, &b, s, end, base);
   }
-  return rc;
-}
-
-static int miss(const struct words *j, const char *word, size_t n, const char *end, bool part,
-                uint64_t at) {
-  const struct cuts *cuts = j->w->cache->cuts;
-  if (part) return merged(j, word, n, at);
-  if (!j->whole) cuts_ready(j);
-  if (!cuts || j->whole)
-    return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
-  bool maybe = cuts_whole(cuts, n, n > CACHE_LONG ? 0 : cache_key_of(word, n, end, false));
-  uint32_t id = maybe ? bpe_whole(j->t, word, n, j->kind) : TOKENIZER_NONE;
-  if (id != TOKENIZER_NONE) return append(j, &id, 1, at);
-  size_t to = cuts_next(cuts, word, n, 0);
-  return to == n ? merged(j, word, n, at) : in_parts(j, word, n, to, end, at);
-}
-
-/* A word that was not found, or is to be looked for. */
-static int one(const struct words *j, const char *word, size_t n, const char *end, bool part,
-               uint64_t at) {
-  struct cache *c = j->w->cache;
-  if (n > CACHE_LONG) return miss(j, word, n, end, part, at);
-  bool apart = part && c->apart;
-  uint64_t mixed = cache_key_of(word, n, end, apart);
-  uint32_t value = c->full ? 0 : cache_find(c, n, mixed);
-  bool found = n <= CACHE_TINY ? value : value && cache_is(c, value, word, n, end, apart);
-  if (found && value <= c->ids) return append(j, &(uint32_t){value - 1}, 1, at);
-  if (found) return append_record(j, value, at);
-  size_t before = j->out->count;
-  int rc = miss(j, word, n, end, part, at);
-  if (!rc) cache_keep(c, word, n, apart, mixed, j->out->ids + before, j->out->count - before);
-  return rc;
+  return rc ? rc : take_batch(j, &b, s, end, base);
 }
 
 /* ---- words ---- */
@@ -270,78 +403,6 @@ int words_one(const struct words *j, const char *word, size_t n, const char *end
     return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
   if (j->w->cache->full) cache_empty(j->w->cache);
   return one(j, word, n, end, false, at);
-}
-
-/* Where a long word may be cut first. Its end: it stays whole. */
-static size_t first_cut(const struct words *j, const char *word, size_t n) {
-  const struct cuts *cuts = j->w->cache->cuts;
-  if (!cuts || j->whole) return n;
-  if (j->t->bpe.ignore_merges && n <= CACHE_LONG &&
-      cuts_whole(cuts, n, cache_key_of(word, n, word + n, false)))
-    return n;
-  return cuts_next(cuts, word, n, 0);
-}
-
-/* What is done with words is the same for all of them but the long ones. */
-struct walk {
-  const struct words *j;
-  const char *s, *end;
-  size_t done; /* up to here words were looked up */
-  size_t batches;
-  uint64_t base;
-  struct cache_batch b;
-};
-
-static int walk_flush(struct walk *k) {
-  size_t start = k->done;
-  if (!k->b.count) return 0;
-  k->done = k->b.ends[k->b.count - 1];
-  int rc = ++k->batches & 0x3FF ? 0 : cancel_check(k->j->err);
-  return rc ? rc : take_batch(k->j, &k->b, k->s, start, k->end, k->base);
-}
-
-/* Every CACHE_AHEAD words. */
-static int walk_on(struct walk *k) {
-  if (k->b.count == WORDS_BATCH) return walk_flush(k);
-  if (!k->j->w->cache->full) cache_find_all(k->j->w->cache, &k->b);
-  return 0;
-}
-
-/* A long word, or one near the end of what is readable. */
-static int walk_seldom(struct walk *k, size_t start, size_t n) {
-  const struct words *j = k->j;
-  const char *word = k->s + start;
-  size_t to = n > CACHE_SHORT ? first_cut(j, word, n) : n;
-  bool part = to < n, apart = part && j->w->cache->apart;
-  int rc = 0;
-  for (size_t from = 0; from < n && !rc;
-       from = to, to = from < n ? cuts_next(j->w->cache->cuts, word, n, from) : n) {
-    size_t len = to - from;
-    uint64_t mixed = len > CACHE_LONG ? 0 : cache_key_of(word + from, len, k->end, apart);
-    cache_batch_add(j->w->cache, &k->b, mixed, len, part, start + to);
-    if (k->b.count % CACHE_AHEAD == 0) rc = walk_on(k);
-  }
-  return rc;
-}
-
-static int cached(const struct words *j, const char *s, size_t start, const uint32_t *ends,
-                  size_t count, const char *end, uint64_t base) {
-  struct walk k;
-  const struct cache *c = j->w->cache;
-  int rc = 0;
-  k.j = j, k.s = s, k.end = end, k.done = start, k.batches = 0, k.base = base,
-  k.b.count = k.b.longer = k.b.found = 0;
-  for (size_t i = 0; i < count && !rc; start = ends[i++]) {
-    size_t n = ends[i] - start;
-    const char *word = s + start;
-    if (n > CACHE_SHORT || end - word < (ptrdiff_t)CACHE_SHORT) {
-      rc = walk_seldom(&k, start, n);
-      continue;
-    }
-    cache_batch_add(c, &k.b, cache_key(word, n, false), n, false, ends[i]);
-    if (k.b.count % CACHE_AHEAD == 0) rc = walk_on(&k);
-  }
-  return rc ? rc : walk_flush(&k);
 }
 
 int words_many(const struct words *j, const char *s, size_t start, const uint32_t *ends,
