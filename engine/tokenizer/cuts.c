@@ -29,7 +29,8 @@
 
 enum { PAIR = 1, FIRST = 2, LAST = 4 };
 struct cuts {
-  uint8_t pairs[65536]; /* PAIR, FIRST, LAST */
+  uint64_t never[1u << 10]; /* a bit for each pair that is in no token, the second byte above */
+  uint8_t pairs[65536];     /* PAIR, FIRST, LAST */
   uint64_t triples[1u << (TRIPLE_BITS - 6)];
   bool characters, wholes;
   uint64_t long_whole[1u << (LONG_BITS - 6)];
@@ -95,6 +96,15 @@ static bool add_tokens(struct cuts *c, const struct tokenizer *t, int kind) {
   return true;
 }
 
+/* Pairs between which every text is cut; inside of a character none is. */
+static void find_never(struct cuts *c) {
+  for (uint32_t pair = 0; pair < 65536; pair++) {
+    uint32_t first = pair & 255, second = pair >> 8;
+    if (!c->pairs[first << 8 | second] && (!c->characters || (second & 0xC0) != 0x80))
+      set(c->never, pair);
+  }
+}
+
 struct cuts *cuts_new(const struct tokenizer *t, int kind) {
   const struct bpe *b = &t->bpe;
   bool tiled = kind == BPE_BYTES ? b->complete : kind == BPE_SPACES && t->front.lengths;
@@ -103,7 +113,10 @@ struct cuts *cuts_new(const struct tokenizer *t, int kind) {
   if (!c) return NULL;
   c->wholes = b->ignore_merges;
   c->characters = kind != BPE_BYTES;
-  if (add_tokens(c, t, kind)) return c;
+  if (add_tokens(c, t, kind)) {
+    find_never(c);
+    return c;
+  }
   mem_free(c);
   return NULL;
 }
@@ -121,6 +134,15 @@ size_t cuts_next(const struct cuts *c, const char *word, size_t n, size_t at) {
     if (!c->characters || ((unsigned char)word[i] & 0xC0) != 0x80) return i;
   }
   return n;
+}
+
+uint64_t cuts_mask(const struct cuts *c, const char *s, size_t n) {
+  uint64_t mask = 0;
+  for (size_t i = 0; i < n; i++) {
+    uint32_t pair = (uint32_t)(unsigned char)s[i - 1] | (uint32_t)(unsigned char)s[i] << 8;
+    mask |= (c->never[pair >> 6] >> (pair & 63) & 1) << i;
+  }
+  return mask;
 }
 
 void cuts_prefetch(const struct cuts *c, size_t n, uint64_t key) {

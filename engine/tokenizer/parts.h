@@ -402,6 +402,9 @@ void cuts_free(struct cuts *c);
 /* The next place behind `at` < n where the word may be cut: what merging makes of it is what it makes
  * of the two parts. n: none. */
 size_t cuts_next(const struct cuts *c, const char *word, size_t n, size_t at);
+/* The places of s[0, n), n ≤ 64, before which any text may be cut, whatever else is in it: a bit each.
+ * s[-1] is readable. Fewer than cuts_next finds, and found faster. */
+uint64_t cuts_mask(const struct cuts *c, const char *s, size_t n);
 /* False: the word of n bytes with that key (cache.h) is surely no token (as a whole; of files with
  * ignore_merges). The answer's memory may be asked for before. */
 bool cuts_whole(const struct cuts *c, size_t n, uint64_t key);

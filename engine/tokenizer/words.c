@@ -367,27 +367,82 @@ static int take_batch(const struct words *j, struct cache_batch *b, const char *
   return rc;
 }
 
+/* Words of a text on their way into batches. */
+struct walk {
+  const struct words *j;
+  const char *s, *end;
+  uint64_t base; /* where s stands */
+  struct cache_batch b;
+};
+
+static int walk_flush(struct walk *w) {
+  return take_batch(w->j, &w->b, w->s, w->end, w->base);
+}
+
+/* A word of any length, anywhere. */
+static int walk_add(struct walk *w, const char *word, size_t n) {
+  const struct words *j = w->j;
+  if (n <= CACHE_LONG) {
+    batch_add(j->w->cache, &w->b, cache_key_of(word, n, w->end, false), word, n);
+    return w->b.count == WORDS_BATCH ? walk_flush(w) : 0;
+  }
+  int rc = walk_flush(w);
+  if (!rc) rc = one(j, word, n, w->end, false, w->base + (uint64_t)(word - w->s));
+  if (j->counted) *j->counted += j->out->count, j->out->count = 0;
+  return rc;
+}
+
+INLINE int walk_add_short(struct walk *w, const char *word, size_t n, const char *last) {
+  if (n > CACHE_SHORT || word > last) return walk_add(w, word, n);
+  batch_add(w->j->w->cache, &w->b, cache_key(word, n, false), word, n);
+  return w->b.count == WORDS_BATCH ? walk_flush(w) : 0;
+}
+
+/* Words that are cut wherever no token crosses: what is between spaces in SentencePiece's files is
+ * mostly words and signs, each of which is known. */
+static int walk_pieces(struct walk *w, const struct cuts *cuts, size_t start, const uint32_t *ends,
+                       size_t count, const char *last) {
+  const char *s = w->s;
+  size_t block = start, stop = ends[count - 1]; /* the mask is that of s[block, block + 64) */
+  uint64_t mask = 0;
+  int rc = 0;
+  for (size_t i = 0, known = start; i < count && !rc; start = ends[i++]) {
+    size_t from = start;
+    for (size_t at = start + 1; at < ends[i] && !rc;) {
+      if (at >= known) {
+        block = at;
+        known = stop - at < 64 ? stop : at + 64;
+        mask = cuts_mask(cuts, s + at, known - at);
+      }
+      size_t to = ends[i] < known ? ends[i] : known;
+      uint64_t here = mask >> (at - block);
+      if (to - at < 64) here &= ((uint64_t)1 << (to - at)) - 1;
+      for (; here && !rc; here &= here - 1) {
+        size_t cut = at + (size_t)__builtin_ctzll(here);
+        rc = walk_add_short(w, s + from, cut - from, last);
+        from = cut;
+      }
+      at = to;
+    }
+    if (!rc) rc = walk_add_short(w, s + from, ends[i] - from, last);
+  }
+  return rc;
+}
+
 static int cached(const struct words *j, const char *s, size_t start, const uint32_t *ends,
                   size_t count, const char *end, uint64_t base) {
-  struct cache_batch b;
-  const struct cache *c = j->w->cache;
+  struct walk w;
+  const struct cuts *cuts = j->whole ? NULL : j->w->cache->cuts;
+  const char *last = end - s >= (ptrdiff_t)CACHE_SHORT ? end - CACHE_SHORT : s - 1;
   int rc = 0;
-  cache_batch_reset(&b);
-  for (size_t i = 0; i < count && !rc; start = ends[i++]) {
-    size_t n = ends[i] - start;
-    const char *word = s + start;
-    if (n <= CACHE_SHORT && end - word >= (ptrdiff_t)CACHE_SHORT) {
-      batch_add(c, &b, cache_key(word, n, false), word, n);
-    } else if (n <= CACHE_LONG) {
-      batch_add(c, &b, cache_key_of(word, n, end, false), word, n);
-    } else {
-      rc = take_batch(j, &b, s, end, base);
-      if (!rc) rc = one(j, word, n, end, false, base + start);
-      if (j->counted) *j->counted += j->out->count, j->out->count = 0;
-    }
-    if (b.count == WORDS_BATCH) rc = take_batch(j, &b, s, end, base);
-  }
-  return rc ? rc : take_batch(j, &b, s, end, base);
+  w.j = j, w.s = s, w.end = end, w.base = base;
+  cache_batch_reset(&w.b);
+  if (cuts && j->kind == BPE_SPACES && !j->t->bpe.ignore_merges && count)
+    rc = walk_pieces(&w, cuts, start, ends, count, last);
+  else
+    for (size_t i = 0; i < count && !rc; start = ends[i++])
+      rc = walk_add_short(&w, s + start, ends[i] - start, last);
+  return rc ? rc : walk_flush(&w);
 }
 
 /* ---- words ---- */
