@@ -70,10 +70,6 @@ void cache_free(struct cache *c) {
   mem_free_aligned(c->slots, table_bytes(c->bits));
   mem_free_aligned(c->arena, c->cap * sizeof *c->arena);
   cuts_free(c->cuts);
-  mem_free(c->seen);
-  mem_free(c->parts);
-  tokens_clear(&c->gathered);
-  tokens_clear(&c->spare);
   mem_free(c);
 }
 
@@ -151,27 +147,6 @@ static void table_put(struct cache *c, size_t n, uint64_t mixed, uint32_t value)
   c->taken[n > CACHE_TINY] += way < CACHE_WAYS;
   if (way == CACHE_WAYS) way = CACHE_WAYS / 2 + c->next++ % (CACHE_WAYS / 2);
   bucket[way] = mixed << c->bits | value;
-}
-
-struct cache_batch *cache_parts(struct cache *c) {
-  if (!c->parts) c->parts = mem_alloc(sizeof *c->parts);
-  if (c->parts) cache_batch_reset(c->parts);
-  return c->parts;
-}
-
-#define SEEN_BITS 20u
-
-bool cache_seen(struct cache *c, uint64_t mixed) {
-  size_t bytes = ((size_t)1 << SEEN_BITS) / 8;
-  if (!c->seen && !(c->seen = mem_zero(bytes))) return true;
-  uint64_t bit = mixed >> (64 - SEEN_BITS), mask = (uint64_t)1 << (bit & 63);
-  bool seen = c->seen[bit >> 6] & mask;
-  if (!seen && ++c->seen_count > (size_t)1 << (SEEN_BITS - 1)) {
-    memset(c->seen, 0, bytes);
-    c->seen_count = 1;
-  }
-  c->seen[bit >> 6] |= mask;
-  return seen;
 }
 
 /* ---- looking up ---- */

@@ -26,13 +26,7 @@ struct cache {
   unsigned next;     /* which slot of a full bucket goes next */
   struct cuts *cuts; /* NULL: not yet, or they cannot be had */
   uint32_t misses;
-  uint64_t *seen; /* a bit for each word that was put together from its parts; NULL: none yet */
-  size_t seen_count;
-  struct cache_batch *parts; /* for words in parts; NULL: none yet */
-  struct tokens gathered;    /* their ids */
-  struct tokens spare;       /* ids of a batch's words that were not kept: count, ids … */
 };
-#define CACHE_SPARE ((uint32_t)1 << 31) /* a value of that kind: with the place in spare */
 
 /* What is looked up together: words, or parts of words, of up to CACHE_LONG bytes. */
 struct cache_batch {
@@ -48,11 +42,6 @@ struct cache_batch {
 /* Tables for a tokenizer with that many ids, if there are none yet; apart: parts are not taken for
  * words. False: there is no memory. */
 bool cache_ready(struct cache *c, size_t ids, bool apart);
-/* An empty batch that belongs to the cache; NULL: there is no memory. */
-struct cache_batch *cache_parts(struct cache *c);
-/* True from the second time on (and by accident before): then a word that is cheap to make is worth its
- * room. */
-bool cache_seen(struct cache *c, uint64_t mixed);
 /* Forgets all words. */
 void cache_empty(struct cache *c);
 /* The values of the words that were put into a batch since the last time; those of longer words need
@@ -98,16 +87,20 @@ static inline void cache_batch_reset(struct cache_batch *b) {
 static inline __attribute__((always_inline)) void cache_batch_add(const struct cache *c,
                                                                   struct cache_batch *b,
                                                                   uint64_t mixed, const char *word,
-                                                                  size_t n) {
+                                                                  size_t n, bool part) {
   size_t i = b->count++;
   uint32_t bucket = cache_bucket(c, n, mixed);
   __builtin_prefetch(&c->slots[bucket * CACHE_WAYS]);
-  b->mixed[i] = mixed << c->bits;
+  b->mixed[i] = mixed << c->bits | part;
   b->bucket[i] = bucket;
   b->words[i] = word;
   b->lens[i] = (uint8_t)n;
   b->others[b->longer] = (uint16_t)i;
   b->longer += n > CACHE_TINY;
+}
+
+static inline bool cache_batch_part(const struct cache_batch *b, size_t i) {
+  return b->mixed[i] & 1;
 }
 
 /* ---- records ---- head: bytes of the word, PART, count; then its bytes; then its ids */

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Words → ids. Words repeat, so a cache (cache.c) remembers what the model made of them.
  *
- *   words ─ keys ─► a batch ─► values ─────────────────────────────► ids
- *                                └─ none: a token as it is │ merged in lanes │ in parts ─► kept
+ *   words ─ keys ─► a batch ─► values ────────────────────────────► ids
+ *                                └─ none: a token as it is │ merged in lanes ─► kept
  *
  * Every step is done for many words before the next one, and asks for the memory that the next one
- * will read: nothing waits for one word alone. Only what is long and has no parts goes through the
- * model by itself.
+ * will read: nothing waits for one word alone. Only what is long goes through the model by itself.
  *
- * A missing word with places that no token crosses (cuts.c) is put together from its parts, which are
- * more often known than it is; it is kept when it comes again.
+ * Words are cut where no token crosses (cuts.c) before they are looked up, if they are long or of
+ * SentencePiece's kind: what is between two spaces there is seen once, its words and signs often.
  */
 #include <string.h>
 
@@ -113,34 +112,19 @@ static int one(const struct words *j, const char *word, size_t n, const char *en
 /* Up to BPE_LANES words of a batch. */
 struct missing {
   struct cache_batch *b;
-  const char *end;
-  bool part, apart; /* parts of words; and they may have other tokens */
   size_t count;
   struct missing_word {
     uint64_t key;
     uint16_t place; /* in the batch */
+    bool part;
   } words[BPE_LANES];
 };
 
-/* Ids of a word that is not kept, for as long as the batch lasts. Without memory it has no value. */
-static void spare_put(struct cache *c, uint32_t *value, const uint32_t *ids, size_t count) {
-  struct tokens *spare = &c->spare;
-  if (tokens_reserve(spare, count + 1, false, NULL)) return;
-  *value = CACHE_SPARE | (uint32_t)spare->count;
-  spare->ids[spare->count] = (uint32_t)count;
-  memcpy(spare->ids + spare->count + 1, ids, count * sizeof *ids);
-  spare->count += count + 1;
-}
-
-static void missing_put(const struct words *j, const struct missing *m,
-                        const struct missing_word *w, bool keep, const uint32_t *ids,
-                        size_t count) {
+static void missing_keep(const struct words *j, const struct missing *m,
+                         const struct missing_word *w, const uint32_t *ids, size_t count) {
   struct cache *c = j->w->cache;
-  uint32_t *value = &m->b->values[w->place];
-  if (keep)
-    *value =
-        cache_keep(c, m->b->words[w->place], m->b->lens[w->place], m->apart, w->key, ids, count);
-  if (!*value) spare_put(c, value, ids, count);
+  m->b->values[w->place] = cache_keep(c, m->b->words[w->place], m->b->lens[w->place],
+                                      w->part && c->apart, w->key, ids, count);
 }
 
 /* Words that are tokens as they are, of files that say so; the others stay. */
@@ -151,7 +135,7 @@ static void missing_wholes(const struct words *j, struct missing *m, const struc
   for (size_t i = 0; i < m->count; i++) {
     const struct missing_word *w = &m->words[i];
     size_t n = m->b->lens[w->place];
-    if (cuts && !cuts_whole(cuts, n, w->key)) {
+    if (w->part || (cuts && !cuts_whole(cuts, n, w->key))) {
       m->words[left++] = *w;
     } else if (n <= BPE_LANE) { /* longer ones have no value, and go their way alone */
       ask[count] = (struct bpe_word_query){.word = m->b->words[w->place], .n = n};
@@ -164,13 +148,15 @@ static void missing_wholes(const struct words *j, struct missing *m, const struc
     if (ask[i].id == TOKENIZER_NONE)
       m->words[m->count++] = asked[i];
     else
-      missing_put(j, m, &asked[i], true, &ask[i].id, 1);
+      missing_keep(j, m, &asked[i], &ask[i].id, 1);
 }
 
-static void missing_lanes(const struct words *j, struct missing *m) {
+static void missing_find(const struct words *j, struct missing *m) {
   struct bpe_lane lanes[BPE_LANES];
   uint32_t ids[BPE_LANE];
   size_t count = 0;
+  const struct cuts *cuts = cuts_of(j, m->count);
+  if (j->t->bpe.ignore_merges) missing_wholes(j, m, cuts);
   for (size_t i = 0; i < m->count; i++) {
     const struct missing_word *w = &m->words[i];
     if (bpe_lane_begin(&j->t->bpe, &lanes[count], m->b->words[w->place], m->b->lens[w->place],
@@ -179,123 +165,30 @@ static void missing_lanes(const struct words *j, struct missing *m) {
   }
   bpe_lanes_merge(&j->t->bpe, lanes, count);
   for (size_t i = 0; i < count; i++)
-    missing_put(j, m, &m->words[i], true, ids, bpe_lane_ids(&lanes[i], ids));
-}
-
-static int find_batch(const struct words *j, struct cache_batch *b, const char *end, bool part);
-
-/* A word's parts are in the batch `parts` from `from` on; their ids. */
-static int gather(const struct words *j, const struct cache_batch *parts, size_t from, size_t to,
-                  const char *end, struct tokens *out) {
-  struct words k = *j;
-  const struct cache *c = j->w->cache;
-  int rc = 0;
-  k.out = out, k.spans = false, k.counted = NULL;
-  for (size_t i = from; i < to && !rc; i++) {
-    uint32_t value = parts->values[i];
-    if (value && value <= c->ids)
-      rc = append(&k, &(uint32_t){value - 1}, 1, 0);
-    else if (value & CACHE_SPARE)
-      rc = append(&k, c->spare.ids + (value & ~CACHE_SPARE) + 1, c->spare.ids[value & ~CACHE_SPARE],
-                  0);
-    else if (value)
-      rc = append_record(&k, value, 0);
-    else
-      rc = one(&k, parts->words[i], parts->lens[i], end, true, 0);
-  }
-  return rc;
-}
-
-/* Adds a word, and looks for those added so far when they are many. */
-INLINE void batch_add(const struct cache *c, struct cache_batch *b, uint64_t key, const char *word,
-                      size_t n) {
-  cache_batch_add(c, b, key, word, n);
-  if (b->count % CACHE_AHEAD == 0) cache_find_all(c, b);
-}
-
-/* Words that were cut into `parts`, each at its place there. */
-struct cut_words {
-  struct cache_batch *parts;
-  size_t count, from[BPE_LANES + 1];
-  struct missing_word words[BPE_LANES];
-};
-
-static int cut_words_find(const struct words *j, const struct missing *m, struct cut_words *w) {
-  struct cache *c = j->w->cache;
-  int rc = find_batch(j, w->parts, m->end, true);
-  w->from[w->count] = w->parts->count;
-  for (size_t i = 0; i < w->count && !rc; i++) {
-    tokens_reset(&c->gathered);
-    rc = gather(j, w->parts, w->from[i], w->from[i + 1], m->end, &c->gathered);
-    if (!rc)
-      missing_put(j, m, &w->words[i], cache_seen(c, w->words[i].key), c->gathered.ids,
-                  c->gathered.count);
-  }
-  cache_batch_reset(w->parts);
-  w->count = 0;
-  return rc;
-}
-
-/* Words that may be cut, in parts; the others stay. */
-static int missing_cut(const struct words *j, struct missing *m, const struct cuts *cuts) {
-  struct cache *c = j->w->cache;
-  struct cut_words w = {.parts = cache_parts(c)};
-  size_t left = 0;
-  int rc = 0;
-  for (size_t i = 0; i < m->count && w.parts && !rc; i++) {
-    const char *word = m->b->words[m->words[i].place];
-    size_t n = m->b->lens[m->words[i].place], to = cuts_next(cuts, word, n, 0);
-    if (to == n) {
-      m->words[left++] = m->words[i];
-      continue;
-    }
-    if (w.parts->count + n > WORDS_BATCH) rc = cut_words_find(j, m, &w);
-    w.from[w.count] = w.parts->count;
-    w.words[w.count++] = m->words[i];
-    for (size_t from = 0; from < n; from = to, to = from < n ? cuts_next(cuts, word, n, from) : n)
-      batch_add(c, w.parts, cache_key_of(word + from, to - from, m->end, c->apart), word + from,
-                to - from);
-  }
-  if (w.parts) m->count = left;
-  return !rc && w.count ? cut_words_find(j, m, &w) : rc;
-}
-
-static int missing_find(const struct words *j, struct missing *m) {
-  const struct cuts *cuts = cuts_of(j, m->count);
-  int rc = 0;
-  if (!m->part && j->t->bpe.ignore_merges) missing_wholes(j, m, cuts);
-  if (!m->part && cuts) rc = missing_cut(j, m, cuts);
-  if (!rc) missing_lanes(j, m);
+    missing_keep(j, m, &m->words[i], ids, bpe_lane_ids(&lanes[i], ids));
   m->count = 0;
-  return rc;
 }
 
-/* Gives the words of a batch that were not found a value, but for those that must go alone. */
-static int find_missing(const struct words *j, struct cache_batch *b, const char *end, bool part) {
+/* Gives the words of a batch a value: but for those that must go alone. */
+static void find_batch(const struct words *j, struct cache_batch *b, const char *end) {
   const struct cache *c = j->w->cache;
-  struct missing m = {.b = b, .end = end, .part = part, .apart = part && c->apart};
-  int rc = 0;
-  m.count = 0;
-  for (size_t k = 0; k < b->count && !rc; k++) {
-    if (b->values[k]) continue;
-    uint64_t key = cache_key_of(b->words[k], b->lens[k], end, m.apart);
-    m.words[m.count++] = (struct missing_word){key, (uint16_t)k};
-    if (c->cuts) cuts_prefetch(c->cuts, b->lens[k], key);
-    if (m.count == BPE_LANES) rc = missing_find(j, &m);
-  }
-  return !rc && m.count ? missing_find(j, &m) : rc;
-}
-
-static int find_batch(const struct words *j, struct cache_batch *b, const char *end, bool part) {
-  const struct cache *c = j->w->cache;
-  bool apart = part && c->apart;
+  struct missing m = {.b = b};
   if (b->found < b->count) cache_find_all(c, b);
   for (size_t i = 0; i < b->longer; i++) { /* whose record may be another word's */
     size_t k = b->others[i];
+    bool apart = cache_batch_part(b, k) && c->apart;
     if (b->values[k] && !cache_is(c, b->values[k], b->words[k], b->lens[k], end, apart))
       b->values[k] = 0;
   }
-  return find_missing(j, b, end, part);
+  for (size_t k = 0; k < b->count && !c->full; k++) {
+    if (b->values[k]) continue;
+    bool part = cache_batch_part(b, k);
+    uint64_t key = cache_key_of(b->words[k], b->lens[k], end, part && c->apart);
+    m.words[m.count++] = (struct missing_word){key, (uint16_t)k, part};
+    if (c->cuts) cuts_prefetch(c->cuts, b->lens[k], key);
+    if (m.count == BPE_LANES) missing_find(j, &m);
+  }
+  if (m.count) missing_find(j, &m);
 }
 
 /* ---- many words ---- */
@@ -312,7 +205,7 @@ INLINE void take_found(const struct words *j, const struct cache_batch *b, size_
   size_t k = *i, many = 0;
   for (; k < b->count; k++) {
     uint32_t token = b->values[k] - 1;
-    if (token >= most) break; /* no value, or a spare one */
+    if (token >= most) break; /* no value */
     const uint64_t *record = arena + (token < ids ? 0 : token - ids);
     size_t count = token < ids ? 1 : record_count(record);
     if (count > INLINE_IDS) break;
@@ -331,14 +224,6 @@ INLINE void take_found(const struct words *j, const struct cache_batch *b, size_
     j->out->count += many;
 }
 
-static int take_other(const struct words *j, const struct cache_batch *b, size_t i, const char *end,
-                      uint64_t at) {
-  uint32_t value = b->values[i];
-  const uint32_t *spare = j->w->cache->spare.ids + (value & ~CACHE_SPARE);
-  if (!value) return one(j, b->words[i], b->lens[i], end, false, at);
-  return value & CACHE_SPARE ? append(j, spare + 1, *spare, at) : append_record(j, value, at);
-}
-
 /* The words of s in the batch; s stands at `base`. */
 static int take_batch(const struct words *j, struct cache_batch *b, const char *s, const char *end,
                       uint64_t base) {
@@ -348,7 +233,7 @@ static int take_batch(const struct words *j, struct cache_batch *b, const char *
     cache_empty(c);
     b->found = 0;
   }
-  rc = find_batch(j, b, end, false);
+  find_batch(j, b, end);
   for (size_t i = 0; i < b->count && !rc; i++) {
     if ((rc = tokens_reserve(j->out, (b->count - i) * INLINE_IDS, j->spans, j->err))) break;
     size_t before = j->out->count;
@@ -359,11 +244,12 @@ static int take_batch(const struct words *j, struct cache_batch *b, const char *
       take_found(j, b, &i, false);
     if (j->spans) add_spans(j, before, at);
     if (i == b->count) break;
-    rc = take_other(j, b, i, end, base + (uint64_t)(b->words[i] - s));
+    at = base + (uint64_t)(b->words[i] - s);
+    rc = b->values[i] ? append_record(j, b->values[i], at)
+                      : one(j, b->words[i], b->lens[i], end, cache_batch_part(b, i), at);
     if (j->counted) *j->counted += j->out->count, j->out->count = 0;
   }
   cache_batch_reset(b);
-  tokens_reset(&c->spare);
   return rc;
 }
 
@@ -379,23 +265,49 @@ static int walk_flush(struct walk *w) {
   return take_batch(w->j, &w->b, w->s, w->end, w->base);
 }
 
+INLINE int walk_put(struct walk *w, uint64_t key, const char *word, size_t n, bool part) {
+  const struct cache *c = w->j->w->cache;
+  cache_batch_add(c, &w->b, key, word, n, part);
+  if (w->b.count % CACHE_AHEAD) return 0;
+  cache_find_all(c, &w->b);
+  return w->b.count == WORDS_BATCH ? walk_flush(w) : 0;
+}
+
+/* Where a long word may be cut first. Its end: it stays whole. */
+static size_t first_cut(const struct words *j, const struct cuts *cuts, const char *word,
+                        size_t n) {
+  if (!cuts || n <= CACHE_SHORT) return n;
+  if (j->t->bpe.ignore_merges && n <= CACHE_LONG &&
+      cuts_whole(cuts, n, cache_key_of(word, n, word + n, false)))
+    return n;
+  return cuts_next(cuts, word, n, 0);
+}
+
 /* A word of any length, anywhere. */
-static int walk_add(struct walk *w, const char *word, size_t n) {
+static int walk_any(struct walk *w, const char *word, size_t n) {
   const struct words *j = w->j;
-  if (n <= CACHE_LONG) {
-    batch_add(j->w->cache, &w->b, cache_key_of(word, n, w->end, false), word, n);
-    return w->b.count == WORDS_BATCH ? walk_flush(w) : 0;
+  const struct cuts *cuts = j->whole ? NULL : j->w->cache->cuts;
+  size_t to = first_cut(j, cuts, word, n);
+  bool part = to < n, apart = part && j->w->cache->apart;
+  int rc = 0;
+  for (size_t from = 0; from < n && !rc;
+       from = to, to = from < n ? cuts_next(cuts, word, n, from) : n) {
+    const char *piece = word + from;
+    size_t len = to - from;
+    if (len <= CACHE_LONG) {
+      rc = walk_put(w, cache_key_of(piece, len, w->end, apart), piece, len, part);
+      continue;
+    }
+    if (!(rc = walk_flush(w)))
+      rc = one(j, piece, len, w->end, part, w->base + (uint64_t)(piece - w->s));
+    if (j->counted) *j->counted += j->out->count, j->out->count = 0;
   }
-  int rc = walk_flush(w);
-  if (!rc) rc = one(j, word, n, w->end, false, w->base + (uint64_t)(word - w->s));
-  if (j->counted) *j->counted += j->out->count, j->out->count = 0;
   return rc;
 }
 
-INLINE int walk_add_short(struct walk *w, const char *word, size_t n, const char *last) {
-  if (n > CACHE_SHORT || word > last) return walk_add(w, word, n);
-  batch_add(w->j->w->cache, &w->b, cache_key(word, n, false), word, n);
-  return w->b.count == WORDS_BATCH ? walk_flush(w) : 0;
+INLINE int walk_add(struct walk *w, const char *word, size_t n, const char *last) {
+  if (n > CACHE_SHORT || word > last) return walk_any(w, word, n);
+  return walk_put(w, cache_key(word, n, false), word, n, false);
 }
 
 /* Words that are cut wherever no token crosses: what is between spaces in SentencePiece's files is
@@ -419,12 +331,12 @@ static int walk_pieces(struct walk *w, const struct cuts *cuts, size_t start, co
       if (to - at < 64) here &= ((uint64_t)1 << (to - at)) - 1;
       for (; here && !rc; here &= here - 1) {
         size_t cut = at + (size_t)__builtin_ctzll(here);
-        rc = walk_add_short(w, s + from, cut - from, last);
+        rc = walk_add(w, s + from, cut - from, last);
         from = cut;
       }
       at = to;
     }
-    if (!rc) rc = walk_add_short(w, s + from, ends[i] - from, last);
+    if (!rc) rc = walk_add(w, s + from, ends[i] - from, last);
   }
   return rc;
 }
@@ -441,7 +353,7 @@ static int cached(const struct words *j, const char *s, size_t start, const uint
     rc = walk_pieces(&w, cuts, start, ends, count, last);
   else
     for (size_t i = 0; i < count && !rc; start = ends[i++])
-      rc = walk_add_short(&w, s + start, ends[i] - start, last);
+      rc = walk_add(&w, s + start, ends[i] - start, last);
   return rc ? rc : walk_flush(&w);
 }
 
