@@ -58,10 +58,11 @@ static inline unsigned bpe_match(const uint32_t *bucket, uint32_t tag, uint32_t 
 /* The rank of the pair, for certain. */
 uint32_t bpe_rank_exact(const struct bpe *b, uint32_t left, uint32_t right);
 
-/* The rank of the pair whose hash is h, if there is one, else BPE_NO_RANK or, seldom, any rank. Whether it
- * is found is not branched on: nobody could foretell it. */
-static inline uint32_t bpe_rank_hashed(const struct bpe *b, uint64_t h, uint32_t left,
-                                       uint32_t right) {
+/* The rank of the pair whose hash is h; BPE_NO_RANK or, seldom, any rank if there is none; BPE_UNSURE,
+ * more seldom, for either: then bpe_rank_exact knows. Whether it is found is not branched on: nobody
+ * could foretell it. */
+#define BPE_UNSURE (UINT32_MAX - 1)
+static inline uint32_t bpe_rank_probe(const struct bpe *b, uint64_t h) {
   uint32_t tag = bpe_tag(b, h);
   for (size_t i = bpe_home(b, h);; i = (i + 1) & b->bucket_mask) {
     const uint32_t *bucket = b->slots + i * BPE_BUCKET;
@@ -69,10 +70,14 @@ static inline uint32_t bpe_rank_hashed(const struct bpe *b, uint64_t h, uint32_t
     uint32_t v = bucket[__builtin_ctz(m | 1u << (BPE_BUCKET - 1))];
     bool full = bucket[BPE_BUCKET - 1] != BPE_EMPTY;
     if (__builtin_expect(!m & full, 0)) continue;
-    if (__builtin_expect((m != 0) & (v >> (b->rank_shift - 1)) & 1, 0))
-      return bpe_rank_exact(b, left, right);
+    if (__builtin_expect((m != 0) & (v >> (b->rank_shift - 1)) & 1, 0)) return BPE_UNSURE;
     return m ? v >> b->rank_shift : BPE_NO_RANK;
   }
+}
+static inline uint32_t bpe_rank_hashed(const struct bpe *b, uint64_t h, uint32_t left,
+                                       uint32_t right) {
+  uint32_t rank = bpe_rank_probe(b, h);
+  return rank == BPE_UNSURE ? bpe_rank_exact(b, left, right) : rank;
 }
 static inline uint32_t bpe_rank(const struct bpe *b, uint32_t left, uint32_t right) {
   uint32_t rank = bpe_rank_hashed(b, bpe_hash(b, left, right), left, right);
@@ -101,17 +106,16 @@ int bpe_merge_long(const struct bpe *b, struct bpe_scratch *x, size_t n, struct 
 #define BPE_LANES     32 /* words at once */
 #define BPE_LANE_RANK 27 /* bits of a rank */
 struct bpe_lane {
-  uint32_t
-      keys[BPE_LANE + 1]; /* of each symbol with the next: rank << 5 | place; the last: unused */
-  uint32_t ids[BPE_LANE]; /* symbols; a merged one stands at the place of its first */
-  uint32_t live;          /* a bit for each place that has a symbol */
-  uint32_t low;           /* the key of the next merge */
-  bool wide;              /* more than half of the places are used */
-  unsigned asks;          /* pairs whose slots were asked for */
-  struct bpe_ask {
+  _Alignas(64) uint32_t keys[BPE_LANE]; /* of each symbol with the next: rank << 5 | place */
+  uint32_t ids[BPE_LANE];               /* symbols; a merged one stands at the place of its first */
+  uint32_t live;                        /* a bit for each place that has a symbol */
+  uint32_t low;                         /* the key of the next merge */
+  bool wide;                            /* more than half of the places are used */
+  struct bpe_asked {
     uint64_t hash;
-    uint32_t left, right, place;
-  } ask[BPE_LANE];
+    uint32_t place; /* of the left one; BPE_LANE: there is no such pair */
+  } asked[2];       /* the pairs of the symbol that was merged last, whose buckets were asked for */
+  uint32_t gone[2]; /* places that have no pair any more; BPE_LANE: none */
 };
 /* bpe_whole for count ≤ BPE_LANES words of up to BPE_LANE bytes, whatever the file says. */
 struct bpe_word_query {

@@ -7,10 +7,16 @@
  *   merge   two symbols become one; the buckets of its pairs with its neighbours are asked for
  *
  * Symbols stay where they are; a bit for each place tells which are left, and a key holds rank and
- * place, so that the least of the keys is the next merge: lowest rank, leftmost.
+ * place, so that the least of the keys is the next merge: lowest rank, leftmost. Keys are read and
+ * written as vectors only: a single one would have to reach the processor's cache before it could be
+ * read as part of a vector.
  */
 #include "base/utf8.h"
 #include "tokenizer/bpe.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #define INLINE static inline __attribute__((always_inline))
 #define NO_KEY UINT32_MAX /* ranks are fewer than 2^27 − 1 */
@@ -21,30 +27,19 @@ INLINE uint32_t key_of(uint32_t rank, uint32_t place) {
   return rank == BPE_NO_RANK ? NO_KEY : rank << PLACES | place;
 }
 
-/* The symbols at two places; none: there is no such pair, and the answer goes nowhere. */
-INLINE void ask(const struct bpe *b, struct bpe_lane *lane, unsigned i, uint32_t place,
-                uint32_t right, bool none) {
-  struct bpe_ask *a = &lane->ask[i];
-  a->left = lane->ids[place];
-  a->right = lane->ids[right];
-  a->hash = none ? 0 : bpe_hash(b, a->left, a->right);
-  a->place = none ? BPE_LANE : place;
-  lane->keys[a->place] = NO_KEY;
-  __builtin_prefetch(&b->slots[bpe_home(b, a->hash) * BPE_BUCKET]);
-}
+/* ---- beginning ---- */
 
-static bool begin_bytes(const struct bpe *b, struct bpe_lane *lane, const char *word, size_t n) {
+static void begin_bytes(const struct bpe *b, struct bpe_lane *lane, const char *word, size_t n) {
   const unsigned char *s = (const unsigned char *)word;
   for (uint32_t i = 0; i < n; i++) lane->ids[i] = b->byte_id[s[i]];
   for (uint32_t i = 0; i + 1 < n; i++)
     lane->keys[i] = key_of(b->byte_rank[s[i] << 8 | s[i + 1]], i);
   lane->live = (uint32_t)(((uint64_t)1 << n) - 1);
-  lane->asks = 0;
-  return b->complete;
 }
 
 static bool begin_characters(const struct bpe *b, struct bpe_lane *lane, const char *word, size_t n,
                              bool spaces) {
+  uint64_t hash[BPE_LANE];
   uint32_t count = 0;
   for (size_t i = 0, used; i < n; i += used) {
     uint32_t c = utf8_decode(word + i, n - i, &used);
@@ -53,38 +48,101 @@ static bool begin_characters(const struct bpe *b, struct bpe_lane *lane, const c
     if (id == TOKENIZER_NONE) return false;
     lane->ids[count++] = id;
   }
+  for (uint32_t i = 0; i + 1 < count; i++) {
+    hash[i] = bpe_hash(b, lane->ids[i], lane->ids[i + 1]);
+    __builtin_prefetch(&b->slots[bpe_home(b, hash[i]) * BPE_BUCKET]);
+  }
+  for (uint32_t i = 0; i + 1 < count; i++)
+    lane->keys[i] = key_of(bpe_rank_hashed(b, hash[i], lane->ids[i], lane->ids[i + 1]), i);
   lane->live = (uint32_t)(((uint64_t)1 << count) - 1);
-  lane->asks = count - 1;
-  for (uint32_t i = 0; i + 1 < count; i++) ask(b, lane, i, i, i + 1, false);
   return true;
 }
 
 bool bpe_lane_begin(const struct bpe *b, struct bpe_lane *lane, const char *word, size_t n,
                     int kind) {
   if (!n || n > BPE_LANE || b->prefix_len || b->suffix_len) return false;
-  if (32 - b->rank_shift > BPE_LANE_RANK) return false;
-  for (int i = 0; i < HALF; i++) lane->keys[i] = NO_KEY;
+  if (32 - b->rank_shift > BPE_LANE_RANK || (kind == BPE_BYTES && !b->complete)) return false;
   lane->wide = n > HALF;
+  lane->asked[0].place = lane->asked[1].place = lane->gone[0] = lane->gone[1] = BPE_LANE;
+  for (int i = 0; i < HALF; i++) lane->keys[i] = NO_KEY;
   for (int i = HALF; lane->wide && i < BPE_LANE; i++) lane->keys[i] = NO_KEY;
-  if (kind == BPE_BYTES) return begin_bytes(b, lane, word, n);
-  return begin_characters(b, lane, word, n, kind == BPE_SPACES);
+  if (kind != BPE_BYTES) return begin_characters(b, lane, word, n, kind == BPE_SPACES);
+  begin_bytes(b, lane, word, n);
+  return true;
 }
 
-INLINE uint32_t least(const uint32_t *keys) {
+/* ---- merging ---- */
+
+struct change {
+  uint32_t place[2], key[2]; /* new keys */
+  uint32_t gone[2];          /* places whose keys are none */
+};
+
+/* Changes HALF keys, the first of which has the place `first`; returns the least. */
+typedef uint32_t update_fn(uint32_t *keys, uint32_t first, const struct change *c);
+
+INLINE uint32_t update(uint32_t *keys, uint32_t first, const struct change *c) {
   uint32_t low = NO_KEY;
-  for (int i = 0; i < HALF; i++) low = keys[i] < low ? keys[i] : low;
+  for (uint32_t i = 0; i < HALF; i++) {
+    uint32_t place = first + i, k = keys[i];
+    if (place == c->gone[0] || place == c->gone[1]) k = NO_KEY;
+    if (place == c->place[0]) k = c->key[0];
+    if (place == c->place[1]) k = c->key[1];
+    keys[i] = k;
+    low = k < low ? k : low;
+  }
   return low;
 }
 
-/* False: nothing is left to merge. */
-INLINE bool look(const struct bpe *b, struct bpe_lane *lane) {
-  for (unsigned i = 0; i < lane->asks; i++) {
-    const struct bpe_ask *a = &lane->ask[i];
-    lane->keys[a->place] = key_of(bpe_rank_hashed(b, a->hash, a->left, a->right), a->place);
+#if defined(__x86_64__)
+#define AVX2 __attribute__((target("avx2,bmi,lzcnt")))
+
+AVX2 INLINE __m256i update8(uint32_t *keys, __m256i places, const struct change *c) {
+  __m256i *at = (__m256i *)(void *)keys, k = _mm256_load_si256(at);
+  for (int i = 0; i < 2; i++)
+    k = _mm256_or_si256(k, _mm256_cmpeq_epi32(places, _mm256_set1_epi32((int)c->gone[i])));
+  for (int i = 0; i < 2; i++) {
+    __m256i here = _mm256_cmpeq_epi32(places, _mm256_set1_epi32((int)c->place[i]));
+    k = _mm256_blendv_epi8(k, _mm256_set1_epi32((int)c->key[i]), here);
   }
-  uint32_t low = least(lane->keys);
+  _mm256_store_si256(at, k);
+  return k;
+}
+
+AVX2 INLINE uint32_t update_avx2(uint32_t *keys, uint32_t first, const struct change *c) {
+  __m256i places =
+      _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32((int)first));
+  __m256i low = update8(keys, places, c);
+  low = _mm256_min_epu32(low, update8(keys + 8, _mm256_add_epi32(places, _mm256_set1_epi32(8)), c));
+  __m128i four = _mm_min_epu32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+  four = _mm_min_epu32(four, _mm_shuffle_epi32(four, 0x4E));
+  four = _mm_min_epu32(four, _mm_shuffle_epi32(four, 0xB1));
+  return (uint32_t)_mm_cvtsi128_si32(four);
+}
+#endif
+
+/* The key that was asked for. */
+INLINE uint32_t answer(const struct bpe *b, const struct bpe_lane *lane,
+                       const struct bpe_asked *a) {
+  uint32_t rank = bpe_rank_probe(b, a->hash);
+  if (__builtin_expect(rank == BPE_UNSURE, 0)) {
+    if (a->place == BPE_LANE) return NO_KEY;
+    uint32_t above = lane->live & ~(((uint32_t)2 << a->place) - 1);
+    rank = bpe_rank_exact(b, lane->ids[a->place], lane->ids[__builtin_ctz(above)]);
+  }
+  return key_of(rank, a->place);
+}
+
+/* False: nothing is left to merge. */
+INLINE bool look(const struct bpe *b, struct bpe_lane *lane, update_fn *how) {
+  struct change c = {.gone = {lane->gone[0], lane->gone[1]}};
+  for (int i = 0; i < 2; i++) {
+    c.place[i] = lane->asked[i].place;
+    c.key[i] = answer(b, lane, &lane->asked[i]);
+  }
+  uint32_t low = how(lane->keys, 0, &c);
   if (lane->wide) {
-    uint32_t other = least(lane->keys + HALF);
+    uint32_t other = how(lane->keys + HALF, HALF, &c);
     low = other < low ? other : low;
   }
   lane->low = low;
@@ -93,27 +151,36 @@ INLINE bool look(const struct bpe *b, struct bpe_lane *lane) {
   return true;
 }
 
+INLINE void ask(const struct bpe *b, struct bpe_asked *a, uint32_t place, uint32_t left,
+                uint32_t right, bool none) {
+  a->hash = none ? 0 : bpe_hash(b, left, right);
+  a->place = none ? BPE_LANE : place;
+  __builtin_prefetch(&b->slots[bpe_home(b, a->hash) * BPE_BUCKET]);
+}
+
 INLINE void merge(const struct bpe *b, struct bpe_lane *lane) {
   uint32_t place = lane->low % BPE_LANE, rank = lane->low >> PLACES;
   uint32_t above = lane->live & ~(((uint32_t)2 << place) - 1);
   uint32_t below = lane->live & (((uint32_t)1 << place) - 1);
   uint32_t next = (uint32_t)__builtin_ctz(above);
   if (__builtin_expect(!bpe_is(b, rank, lane->ids[place], lane->ids[next]), 0)) {
-    rank = bpe_rank_exact(b, lane->ids[place], lane->ids[next]);
-    lane->keys[place] = key_of(rank, place);
-    lane->asks = 0;
+    lane->keys[place] = key_of(bpe_rank_exact(b, lane->ids[place], lane->ids[next]), place);
+    lane->gone[0] = lane->gone[1] = lane->asked[0].place = lane->asked[1].place = BPE_LANE;
     return;
   }
+  lane->gone[0] = place;
+  lane->gone[1] = next;
+  uint32_t id = b->merges[rank].result;
+  uint32_t before = 31u - (uint32_t)__builtin_clz(below | 1);
   above &= above - 1;
   lane->live &= ~((uint32_t)1 << next);
-  lane->ids[place] = b->merges[rank].result;
-  lane->keys[place] = lane->keys[next] = NO_KEY;
-  lane->asks = 2;
-  ask(b, lane, 0, place, (uint32_t)__builtin_ctz(above | 1u << 31), !above);
-  ask(b, lane, 1, 31u - (uint32_t)__builtin_clz(below | 1u), place, !below);
+  lane->ids[place] = id;
+  uint32_t after = (uint32_t)__builtin_ctz(above | (uint32_t)1 << 31);
+  ask(b, &lane->asked[0], place, id, lane->ids[after], !above);
+  ask(b, &lane->asked[1], before, lane->ids[before], id, !below);
 }
 
-INLINE void run(const struct bpe *b, struct bpe_lane *lanes, size_t count) {
+INLINE void run(const struct bpe *b, struct bpe_lane *lanes, size_t count, update_fn *how) {
   struct bpe_lane *busy[BPE_LANES];
   for (size_t i = 0; i < count; i++) busy[i] = &lanes[i];
   while (count) {
@@ -121,7 +188,7 @@ INLINE void run(const struct bpe *b, struct bpe_lane *lanes, size_t count) {
     for (size_t i = 0; i < count; i++) {
       struct bpe_lane *lane = busy[i];
       busy[left] = lane;
-      left += look(b, lane);
+      left += look(b, lane, how);
     }
     count = left;
     for (size_t i = 0; i < count; i++) merge(b, busy[i]);
@@ -129,20 +196,19 @@ INLINE void run(const struct bpe *b, struct bpe_lane *lanes, size_t count) {
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2,bmi,bmi2,lzcnt"))) static void
-run_avx2(const struct bpe *b, struct bpe_lane *lanes, size_t count) {
-  run(b, lanes, count);
+AVX2 static void run_avx2(const struct bpe *b, struct bpe_lane *lanes, size_t count) {
+  run(b, lanes, count, update_avx2);
 }
 #endif
 
 void bpe_lanes_merge(const struct bpe *b, struct bpe_lane *lanes, size_t count) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2")) {
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi")) {
     run_avx2(b, lanes, count);
     return;
   }
 #endif
-  run(b, lanes, count);
+  run(b, lanes, count, update);
 }
 
 size_t bpe_lane_ids(const struct bpe_lane *lane, uint32_t *out) {

@@ -273,7 +273,7 @@ uint32_t cache_keep(struct cache *c, const char *word, size_t n, bool part, uint
     c->full = true;
     return 0;
   }
-  while (value & c->upper || c->taken[!tiny] >= (CACHE_WAYS << c->bits) / 8 * 5)
+  while (value & c->upper || c->taken[!tiny] >= (CACHE_WAYS << c->bits) / 8 * 6)
     if (!table_grow(c)) break;
   if (value & c->upper) return 0;
   table_put(c, n, mixed, value);

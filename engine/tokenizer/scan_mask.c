@@ -130,7 +130,7 @@ static void window_init(struct window *w, const struct masks *m, size_t readable
   uint64_t valid = readable < 64 ? BIT(readable) - 1 : ~(uint64_t)0;
   if (m->wide) valid &= BIT(lowest(m->wide)) - 1;
   w->starts = 0;
-  w->size = (unsigned)__builtin_popcountll(valid);
+  w->size = ~valid ? lowest(~valid) : 64; /* valid is one run, from bit 0 */
   w->letter = m->letter & valid;
   w->number = m->number & valid;
   w->space = m->space & valid;

@@ -50,12 +50,27 @@ static int append_record(const struct words *j, uint32_t value, uint64_t at) {
 
 #define CUTS_FROM 4096 /* misses after which cutting is prepared: it takes a millisecond or two */
 
+/* Of files that take a word for its token, whatever merging says: all such words. */
+static void keep_wholes(const struct words *j) {
+  const struct vocab *v = &j->t->vocab;
+  struct cache *c = j->w->cache;
+  if (!j->t->bpe.ignore_merges || j->kind != BPE_BYTES) return;
+  for (uint32_t id = 0; id < v->size && !c->full; id++) {
+    const char *word = v->blob.data + v->bytes_at[id];
+    size_t n = v->bytes_len[id];
+    if (!n || n > CACHE_SHORT || v->at[id] >= v->model_end) continue;
+    cache_keep(c, word, n, false, cache_key_of(word, n, word + n, false), &id, 1);
+  }
+}
+
 static const struct cuts *cuts_of(const struct words *j, size_t misses) {
   struct cache *c = j->w->cache;
   if (j->whole) return NULL;
   if (c->misses >= CUTS_FROM) return c->cuts;
   c->misses += (uint32_t)misses;
-  if (c->misses >= CUTS_FROM) c->cuts = cuts_new(j->t, j->kind);
+  if (c->misses < CUTS_FROM) return NULL;
+  c->cuts = cuts_new(j->t, j->kind);
+  keep_wholes(j);
   return c->cuts;
 }
 
