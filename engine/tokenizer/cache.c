@@ -61,6 +61,11 @@ struct cache *cache_new(void) {
   return mem_zero(sizeof(struct cache));
 }
 
+/* Behind the last record more may be read than it has. */
+static size_t arena_bytes(size_t cap) {
+  return (cap + LINE) * sizeof(uint64_t);
+}
+
 static size_t table_bytes(unsigned bits) {
   return (sizeof(uint64_t) * CACHE_WAYS * 2) << bits;
 }
@@ -68,7 +73,7 @@ static size_t table_bytes(unsigned bits) {
 void cache_free(struct cache *c) {
   if (!c) return;
   mem_free_aligned(c->slots, table_bytes(c->bits));
-  mem_free_aligned(c->arena, c->cap * sizeof *c->arena);
+  mem_free_aligned(c->arena, arena_bytes(c->cap));
   cuts_free(c->cuts);
   mem_free(c);
 }
@@ -86,10 +91,11 @@ static bool arena_grow(struct cache *c, size_t need) {
   size_t cap = c->cap ? c->cap : ARENA_FIRST;
   while (cap < need) cap *= 2;
   if (cap > ARENA_MOST) return false;
-  uint64_t *grown = mem_aligned(cap * sizeof *grown);
+  uint64_t *grown = mem_aligned(arena_bytes(cap));
   if (!grown) return false;
+  memset(grown, 0, LINE * sizeof *grown); /* the first record is read for words that have none */
   if (c->used) memcpy(grown, c->arena, c->used * sizeof *grown);
-  mem_free_aligned(c->arena, c->cap * sizeof *c->arena);
+  mem_free_aligned(c->arena, arena_bytes(c->cap));
   c->arena = grown;
   c->cap = cap;
   return true;

@@ -59,6 +59,7 @@ static void keep_wholes(const struct words *j) {
     const char *word = v->blob.data + v->bytes_at[id];
     size_t n = v->bytes_len[id];
     if (!n || n > CACHE_SHORT || v->at[id] >= v->model_end) continue;
+    if (!bpe_is_name(v->blob.data + v->at[id], v->len[id], word, n)) continue;
     cache_keep(c, word, n, false, cache_key_of(word, n, word + n, false), &id, 1);
   }
 }
