@@ -300,18 +300,20 @@ static struct tokenizer_team *batch_team(lua_State *L, struct box *b, int arg, s
   return b->team;
 }
 
-/* The list's texts, and room for as many numbers, in a userdata that is left on the stack; the list
- * holds the strings. */
+/* The list's texts, and room for as many numbers (NULL: none), in a userdata that is left on the stack
+ * with a list of its own of the strings: what a finalizer does to the given one is no matter. */
 static struct tokenizer_text *batch_texts(lua_State *L, int list, size_t count, size_t **numbers) {
-  struct tokenizer_text *texts =
-      lua_newuserdatauv(L, (count + 1) * (sizeof *texts + sizeof **numbers), 0);
+  size_t each = sizeof(struct tokenizer_text) + (numbers ? sizeof **numbers : 0);
+  struct tokenizer_text *texts = lua_newuserdatauv(L, (count + 1) * each, 1);
+  lua_createtable(L, count > INT32_MAX ? INT32_MAX : (int)count, 0);
   for (size_t i = 0; i < count; i++) {
     if (lua_geti(L, list, (lua_Integer)i + 1) != LUA_TSTRING)
       luaL_error(L, "text %I is a %s", (lua_Integer)i + 1, luaL_typename(L, -1));
     texts[i].s = lua_tolstring(L, -1, &texts[i].n);
-    lua_pop(L, 1);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
-  *numbers = (size_t *)(void *)(texts + count + 1);
+  lua_setiuservalue(L, -2, 1);
+  if (numbers) *numbers = (size_t *)(void *)(texts + count + 1);
   return texts;
 }
 
@@ -327,9 +329,36 @@ static void push_range(lua_State *L, const uint32_t *ids, size_t n, bool packed)
   }
 }
 
-/* Texts are given to the threads by so many bytes, so that memory for their ids is used again: memory
- * never touched before costs as much as encoding does. */
-#define BATCH_BYTES ((size_t)16 << 20)
+/* What a batch makes in Lua while threads encode: ids into the list at index 1. An error of Lua's must not
+ * leave the call in which threads are at work. */
+struct giving {
+  lua_State *L;
+  const struct tokens *ids;
+  size_t text;
+  int list;
+  bool packed;
+};
+
+static int l_give(lua_State *L) {
+  const struct giving *g = lua_touserdata(L, 2);
+  push_range(L, g->ids->ids, g->ids->count, g->packed);
+  lua_rawseti(L, 1, (lua_Integer)g->text + 1);
+  return 0;
+}
+
+static int give(void *arg, size_t text, const struct tokens *ids, struct err *err) {
+  struct giving *g = arg;
+  g->ids = ids;
+  g->text = text;
+  lua_pushcfunction(g->L, l_give);
+  lua_pushvalue(g->L, g->list);
+  lua_pushlightuserdata(g->L, g);
+  if (lua_pcall(g->L, 2, 0, 0) == LUA_OK) return 0;
+  const char *message = lua_tostring(g->L, -1);
+  err_set(err, ERR_NOMEM, "%s", message ? message : "the ids of a text");
+  lua_pop(g->L, 1);
+  return ERR_NOMEM;
+}
 
 /*** The token ids of many texts at once, over threads. The same as encode of one after the other.
 -- @function tokenizer:encode_batch
@@ -344,26 +373,15 @@ static int l_encode_batch(lua_State *L) {
   lua_settop(L, 3); /* options that are not given are not what is pushed next */
   int flags = batch_flags(L, 3);
   bool packed = bind_opt_boolean(L, 3, "packed", false);
-  size_t count = (size_t)luaL_len(L, 2), *ends;
-  struct tokens *ts = new_tokens(L);
-  struct tokenizer_text *texts = batch_texts(L, 2, count, &ends);
+  size_t count = (size_t)luaL_len(L, 2);
+  struct tokenizer_text *texts = batch_texts(L, 2, count, NULL);
   struct err err;
   struct tokenizer_team *team = batch_team(L, b, 3, &err);
   if (!team) return bind_fail(L, &err);
+  luaL_checkstack(L, 8, "ids");
   lua_createtable(L, (int)count, 0);
-  for (size_t first = 0, last; first < count; first = last) {
-    for (size_t bytes = last = 0; last < count - first && bytes < BATCH_BYTES; last++)
-      bytes += texts[first + last].n;
-    if (tokenizer_encode_batch(team, texts + first, last, flags, ts, ends, &err))
-      return bind_fail(L, &err);
-    for (size_t i = 0; i < last; i++) {
-      size_t from = i ? ends[i - 1] : 0;
-      push_range(L, ts->ids + from, ends[i] - from, packed);
-      lua_rawseti(L, -2, (lua_Integer)(first + i) + 1);
-    }
-    last += first;
-  }
-  tokens_clear(ts);
+  struct giving g = {.L = L, .list = lua_gettop(L), .packed = packed};
+  if (tokenizer_encode_each(team, texts, count, flags, give, &g, &err)) return bind_fail(L, &err);
   return 1;
 }
 

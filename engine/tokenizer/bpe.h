@@ -18,6 +18,7 @@
 #define LATHE_TOKENIZER_BPE_H
 
 #include "tokenizer/parts.h"
+#include "tokenizer/scan.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -131,6 +132,8 @@ bool bpe_lane_begin(const struct bpe *b, struct bpe_lane *lane, const char *word
                     int kind);
 /* count ≤ BPE_LANES words are merged. */
 void bpe_lanes_merge(const struct bpe *b, struct bpe_lane *lanes, size_t count);
+void bpe_lanes_merge_with(enum scan_masks how, const struct bpe *b, struct bpe_lane *lanes,
+                          size_t count);
 /* A merged word's tokens; how many. out has room for BPE_LANE. */
 size_t bpe_lane_ids(const struct bpe_lane *lane, uint32_t *out);
 

@@ -95,7 +95,7 @@ INLINE uint32_t update(uint32_t *keys, uint32_t first, const struct change *c) {
 }
 
 #if defined(__x86_64__)
-#define AVX2 __attribute__((target("avx2,bmi,lzcnt")))
+#define AVX2 __attribute__((target("avx2")))
 
 AVX2 INLINE __m256i update8(uint32_t *keys, __m256i places, const struct change *c) {
   __m256i *at = (__m256i *)(void *)keys, k = _mm256_load_si256(at);
@@ -201,14 +201,20 @@ AVX2 static void run_avx2(const struct bpe *b, struct bpe_lane *lanes, size_t co
 }
 #endif
 
-void bpe_lanes_merge(const struct bpe *b, struct bpe_lane *lanes, size_t count) {
+void bpe_lanes_merge_with(enum scan_masks how, const struct bpe *b, struct bpe_lane *lanes,
+                          size_t count) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi")) {
+  if (how != SCAN_PLAIN) {
     run_avx2(b, lanes, count);
     return;
   }
 #endif
+  (void)how;
   run(b, lanes, count, update);
+}
+
+void bpe_lanes_merge(const struct bpe *b, struct bpe_lane *lanes, size_t count) {
+  bpe_lanes_merge_with(scan_masks_best(), b, lanes, count);
 }
 
 size_t bpe_lane_ids(const struct bpe_lane *lane, uint32_t *out) {

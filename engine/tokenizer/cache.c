@@ -218,18 +218,23 @@ __attribute__((target("avx2"))) static void find_all_avx2(const struct cache *c,
 }
 #endif
 
-void cache_find_all(const struct cache *c, struct cache_batch *b) {
+void cache_find_all_with(enum scan_masks how, const struct cache *c, struct cache_batch *b) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f")) {
+  if (how == SCAN_AVX512) {
     find_all_avx512(c, b);
     return;
   }
-  if (__builtin_cpu_supports("avx2")) {
+  if (how == SCAN_AVX2) {
     find_all_avx2(c, b);
     return;
   }
 #endif
+  (void)how;
   find_all(c, b, match);
+}
+
+void cache_find_all(const struct cache *c, struct cache_batch *b) {
+  cache_find_all_with(scan_masks_best(), c, b);
 }
 
 uint32_t cache_find(const struct cache *c, size_t n, uint64_t mixed) {

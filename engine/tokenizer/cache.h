@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tokenizer/parts.h"
+#include "tokenizer/scan.h"
 
 #define CACHE_TINY  7u   /* bytes of a word that is its own key */
 #define CACHE_SHORT 16u  /* bytes of a word whose key comes from two loads */
@@ -47,6 +48,7 @@ void cache_empty(struct cache *c);
 /* The values of the words that were put into a batch since the last time; those of longer words need
  * cache_is. Records are asked for meanwhile. */
 void cache_find_all(const struct cache *c, struct cache_batch *b);
+void cache_find_all_with(enum scan_masks how, const struct cache *c, struct cache_batch *b);
 #define CACHE_AHEAD 256 /* so many words are put into a batch before they are looked for */
 /* That of one word. */
 uint32_t cache_find(const struct cache *c, size_t n, uint64_t mixed);

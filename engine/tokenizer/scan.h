@@ -8,7 +8,7 @@
 /* The end of the word that begins at `at` < n, found byte by byte. */
 size_t scan_one(enum scan_kind kind, const char *s, size_t n, size_t at);
 
-/* With which instructions; SCAN_PLAIN: none but those of C. */
+/* With which instructions; SCAN_PLAIN: none but those of C. (cache.h and bpe.h use it as well.) */
 enum scan_masks { SCAN_PLAIN, SCAN_AVX2, SCAN_AVX512 };
 enum scan_masks scan_masks_best(void); /* what this processor has */
 

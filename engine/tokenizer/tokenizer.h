@@ -132,9 +132,15 @@ struct tokenizer_text {
 /* The ids of n texts, one after the other, replace what out has; those of text i end before
  * ends[i]. The same as one tokenizer_encode after the other, on any number of threads; a long text is
  * shared out too, where it can be cut. Spans are bytes of each text. Of several errors that of the
- * first text is given. Memory: the ids twice. */
+ * first text is reported. */
 int tokenizer_encode_batch(struct tokenizer_team *team, const struct tokenizer_text *texts,
                            size_t n, int flags, struct tokens *out, size_t *ends, struct err *err);
+/* The same, each text's ids given away as soon as those of all texts before it were: by the calling
+ * thread, while the others go on encoding. They are gone when `give` returns. It returns 0, or an
+ * error that ends the call. */
+typedef int tokenizer_give(void *arg, size_t text, const struct tokens *ids, struct err *err);
+int tokenizer_encode_each(struct tokenizer_team *team, const struct tokenizer_text *texts, size_t n,
+                          int flags, tokenizer_give *give, void *arg, struct err *err);
 int tokenizer_count_batch(struct tokenizer_team *team, const struct tokenizer_text *texts, size_t n,
                           int flags, size_t *counts, struct err *err);
 

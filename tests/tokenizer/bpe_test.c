@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 #include "base/rng.h"
-#include "tokenizer/parts.h"
+#include "tokenizer/bpe.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static struct tokenizer *random_model(struct rng *rng, unsigned letters, unsigne
     CHECK_INT(bpe_add(&t->bpe, left, right, to, NULL), 0);
   }
   vocab_seal(&t->vocab);
-  t->bpe.rank_bits = rng_below(rng, 2) ? 28 : 0;
+  t->bpe.rank_bits = (const uint32_t[]){0, 27, 28}[rng_below(rng, 3)];
   CHECK_INT(bpe_finish(&t->bpe, &t->vocab, NULL), 0);
   return t;
 }
@@ -104,6 +104,46 @@ static void merging_equals_the_plain_way(void) {
     same_as_plain(&rng, t, letters, i % 3 ? 80 : 400);
     tokenizer_free(t);
   }
+}
+
+/* Words side by side, with each kind of instructions. Ranks of 28 bits do not fit, and are refused. */
+static void lanes_equal_the_plain_way(void) {
+  static const enum scan_masks all[] = {SCAN_PLAIN, SCAN_AVX2, SCAN_AVX512};
+  static char words[BPE_LANES][BPE_LANE];
+  static struct bpe_lane lanes[BPE_LANES];
+  size_t sizes[BPE_LANES], wrong = 0;
+  struct rng rng;
+  rng_seed(&rng, 9);
+  for (int round = 0; round < 600; round++) {
+    unsigned letters = 1 + (unsigned)rng_below(&rng, 6);
+    unsigned tokens = letters + 1 + (unsigned)rng_below(&rng, 12);
+    struct tokenizer *t =
+        random_model(&rng, letters, tokens, 1 + (unsigned)rng_below(&rng, round % 4 ? 20 : 200));
+    struct plain p = plain_of(&t->bpe);
+    size_t count = 1 + rng_below(&rng, BPE_LANES);
+    for (size_t i = 0; i < count; i++) {
+      sizes[i] = 1 + rng_below(&rng, BPE_LANE);
+      for (size_t k = 0; k < sizes[i]; k++) words[i][k] = (char)('a' + rng_below(&rng, letters));
+    }
+    for (size_t how = 0; how < 3 && all[how] <= scan_masks_best(); how++) {
+      bool taken = true;
+      for (size_t i = 0; i < count; i++)
+        taken = bpe_lane_begin(&t->bpe, &lanes[i], words[i], sizes[i], BPE_CHARACTERS) && taken;
+      CHECK_INT(taken, t->bpe.rank_bits <= BPE_LANE_RANK);
+      if (!taken) break;
+      bpe_lanes_merge_with(all[how], &t->bpe, lanes, count);
+      for (size_t i = 0; i < count; i++) {
+        uint32_t want[BPE_LANE], got[BPE_LANE];
+        for (size_t k = 0; k < sizes[i]; k++) want[k] = (uint32_t)(words[i][k] - 'a');
+        size_t n = plain_merge(&p, want, sizes[i]);
+        wrong += bpe_lane_ids(&lanes[i], got) != n || memcmp(want, got, n * sizeof *want) != 0;
+      }
+    }
+    CHECK(!bpe_lane_begin(&t->bpe, &lanes[0], "?", 1, BPE_CHARACTERS)); /* no token */
+    CHECK(!bpe_lane_begin(&t->bpe, &lanes[0], "", 0, BPE_CHARACTERS));
+    tokenizer_free(t);
+  }
+  CHECK_INT(wrong, 0);
 }
 
 /* (a,a) gives t, (x,t) gives a again: where windows meet depends on all that came before, so that
@@ -195,6 +235,7 @@ static void long_words_take_linear_time(void) {
 
 int main(void) {
   TEST(merging_equals_the_plain_way);
+  TEST(lanes_equal_the_plain_way);
   TEST(windows_that_never_meet);
   TEST(long_words_take_linear_time);
   return test_done();
