@@ -125,7 +125,7 @@ local function bench(b) BENCHES[#BENCHES + 1] = b end
 
 -- Real text where LATHE_BENCH_TEXT names some (lines of JSON with "text", or anything, cut at line ends), else
 -- the corpus. Peers that take a microsecond for what takes us ten nanoseconds get every so many documents.
--- LATHE_BENCH_WHOLE=1 gives them all, once: minutes, and the fair thing, since a cache that is cold for 3 MB of
+-- LATHE_BENCH_WHOLE=1 gives them all, once, between our runs: minutes, and the fair thing, since a cache that is cold for 3 MB of
 -- the same vocabulary is not what it is for 60.
 local WHOLE = os.getenv "LATHE_BENCH_WHOLE" == "1"
 local PEER_BYTES = WHOLE and math.huge or 3e6
@@ -178,7 +178,7 @@ end
 
 -- Each run has a tokenizer of its own, so that its caches are cold.
 local function encode_rows(name, vocab, title, peers, remark)
-  bench { name = name, title = title, unit = "MB/s", peers = peers, rounds = WHOLE and 1 or 3,
+  bench { name = name, title = title, unit = "MB/s", peers = peers, rounds = WHOLE and 5 or 3, peers_once = WHOLE,
     same = function(a, b) return a == b end,
     prepare = function()
       local path, note = vocabulary(vocab)
@@ -207,7 +207,7 @@ encode_rows("bpe-qwen", "qwen2.5", "BPE encode, Qwen2.5, 1 thread", { "tokenizer
 encode_rows("bpe-llama2", "llama-2", "BPE encode, Llama 2, 1 thread", { "sentencepiece", "tokenizers" })
 
 local function threads_row(name, title, run_with)
-  bench { name = name, title = title, unit = "MB/s", rounds = 3,
+  bench { name = name, title = title, unit = "MB/s", rounds = 7,
     prepare = function()
       local path, input = vocabulary "gpt2", real_text()
       local function with(threads)
@@ -685,9 +685,9 @@ local function setup(peers, b, work)
   return ready
 end
 
-local function run_peer(peers, b, p, round)
+local function run_peer(peers, b, p, last)
   if p.skip then return end
-  local reply = peers:ask { op = "run", bench = b.name, peer = p.package, last = round == (b.rounds or ROUNDS) }
+  local reply = peers:ask { op = "run", bench = b.name, peer = p.package, last = last }
   p.skip = reply.skip
   p.seconds[#p.seconds + 1] = reply.seconds
   return reply.check
@@ -737,12 +737,15 @@ local function one(peers, b)
   if work.baseline then
     slower = { name = work.baseline.name, version = worker.version(), amount = work.baseline.amount, seconds = {} }
   end
-  for round = 1, b.rounds or ROUNDS do
+  local rounds = b.rounds or ROUNDS
+  local first, last = 1, rounds -- of the rounds in which peers run
+  if b.peers_once then first = rounds // 2 + 1; last = first end
+  for round = 1, rounds do
     local check = run_ours(work, seconds)
     if slower then run_ours(work.baseline, slower.seconds) end
-    for _, p in ipairs(ready) do
-      local other = run_peer(peers, b, p, round)
-      if b.same and not p.skip and round == 1 then p.differs = not b.same(check, other) end
+    for _, p in ipairs(round >= first and round <= last and ready or {}) do
+      local other = run_peer(peers, b, p, round == last)
+      if b.same and not p.skip and round == first then p.differs = not b.same(check, other) end
     end
   end
   if slower then table.insert(ready, 1, slower) end
