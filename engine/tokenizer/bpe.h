@@ -63,17 +63,22 @@ uint32_t bpe_rank_exact(const struct bpe *b, uint32_t left, uint32_t right);
  * more seldom, for either: then bpe_rank_exact knows. Whether it is found is not branched on: nobody
  * could foretell it. */
 #define BPE_UNSURE (UINT32_MAX - 1)
-static inline uint32_t bpe_rank_probe(const struct bpe *b, uint64_t h) {
+static inline __attribute__((always_inline)) uint32_t
+bpe_rank_probe_with(const struct bpe *b, uint64_t h,
+                    unsigned (*match)(const uint32_t *bucket, uint32_t tag, uint32_t tag_mask)) {
   uint32_t tag = bpe_tag(b, h);
   for (size_t i = bpe_home(b, h);; i = (i + 1) & b->bucket_mask) {
     const uint32_t *bucket = b->slots + i * BPE_BUCKET;
-    unsigned m = bpe_match(bucket, tag, b->tag_mask);
+    unsigned m = match(bucket, tag, b->tag_mask);
     uint32_t v = bucket[__builtin_ctz(m | 1u << (BPE_BUCKET - 1))];
     bool full = bucket[BPE_BUCKET - 1] != BPE_EMPTY;
     if (__builtin_expect(!m & full, 0)) continue;
     if (__builtin_expect((m != 0) & (v >> (b->rank_shift - 1)) & 1, 0)) return BPE_UNSURE;
     return m ? v >> b->rank_shift : BPE_NO_RANK;
   }
+}
+static inline uint32_t bpe_rank_probe(const struct bpe *b, uint64_t h) {
+  return bpe_rank_probe_with(b, h, bpe_match);
 }
 static inline uint32_t bpe_rank_hashed(const struct bpe *b, uint64_t h, uint32_t left,
                                        uint32_t right) {
@@ -107,16 +112,17 @@ int bpe_merge_long(const struct bpe *b, struct bpe_scratch *x, size_t n, struct 
 #define BPE_LANES     32 /* words at once */
 #define BPE_LANE_RANK 27 /* bits of a rank */
 struct bpe_lane {
-  _Alignas(64) uint32_t keys[BPE_LANE]; /* of each symbol with the next: rank << 5 | place */
-  uint32_t ids[BPE_LANE];               /* symbols; a merged one stands at the place of its first */
-  uint32_t live;                        /* a bit for each place that has a symbol */
-  uint32_t low;                         /* the key of the next merge */
-  bool wide;                            /* more than half of the places are used */
+  _Alignas(64) uint32_t keys[BPE_LANE + 1]; /* of each symbol with the next: rank << 5 | place;
+                                               and one that is never read */
+  uint32_t ids[BPE_LANE]; /* symbols; a merged one stands at the place of its first */
+  uint32_t live;          /* a bit for each place that has a symbol */
+  uint32_t low;           /* the key of the next merge */
+  bool wide;              /* more than half of the places are used */
   struct bpe_asked {
     uint64_t hash;
-    uint32_t place; /* of the left one; BPE_LANE: there is no such pair */
+    uint32_t place; /* of the left one; BPE_LANE: none */
+    uint32_t none;  /* all bits: there is no such pair */
   } asked[2];       /* the pairs of the symbol that was merged last, whose buckets were asked for */
-  uint32_t gone[2]; /* places that have no pair any more; BPE_LANE: none */
 };
 /* bpe_whole for count ≤ BPE_LANES words of up to BPE_LANE bytes, whatever the file says. */
 struct bpe_word_query {

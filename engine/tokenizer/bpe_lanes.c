@@ -7,9 +7,7 @@
  *   merge   two symbols become one; the buckets of its pairs with its neighbours are asked for
  *
  * Symbols stay where they are; a bit for each place tells which are left, and a key holds rank and
- * place, so that the least of the keys is the next merge: lowest rank, leftmost. Keys are read and
- * written as vectors only: a single one would have to reach the processor's cache before it could be
- * read as part of a vector.
+ * place, so that the least of the keys is the next merge: lowest rank, leftmost.
  */
 #include "base/utf8.h"
 #include "tokenizer/bpe.h"
@@ -63,7 +61,7 @@ bool bpe_lane_begin(const struct bpe *b, struct bpe_lane *lane, const char *word
   if (!n || n > BPE_LANE || b->prefix_len || b->suffix_len) return false;
   if (32 - b->rank_shift > BPE_LANE_RANK || (kind == BPE_BYTES && !b->complete)) return false;
   lane->wide = n > HALF;
-  lane->asked[0].place = lane->asked[1].place = lane->gone[0] = lane->gone[1] = BPE_LANE;
+  lane->asked[0] = lane->asked[1] = (struct bpe_asked){0, BPE_LANE, NO_KEY};
   for (int i = 0; i < HALF; i++) lane->keys[i] = NO_KEY;
   for (int i = HALF; lane->wide && i < BPE_LANE; i++) lane->keys[i] = NO_KEY;
   if (kind != BPE_BYTES) return begin_characters(b, lane, word, n, kind == BPE_SPACES);
@@ -73,77 +71,63 @@ bool bpe_lane_begin(const struct bpe *b, struct bpe_lane *lane, const char *word
 
 /* ---- merging ---- */
 
-struct change {
-  uint32_t place[2], key[2]; /* new keys */
-  uint32_t gone[2];          /* places whose keys are none */
+/* What differs between processors. */
+struct how {
+  uint32_t (*least)(const uint32_t *keys); /* of HALF keys */
+  unsigned (*match)(const uint32_t *bucket, uint32_t tag, uint32_t tag_mask);
 };
 
-/* Changes HALF keys, the first of which has the place `first`; returns the least. */
-typedef uint32_t update_fn(uint32_t *keys, uint32_t first, const struct change *c);
-
-INLINE uint32_t update(uint32_t *keys, uint32_t first, const struct change *c) {
+INLINE uint32_t least(const uint32_t *keys) {
   uint32_t low = NO_KEY;
-  for (uint32_t i = 0; i < HALF; i++) {
-    uint32_t place = first + i, k = keys[i];
-    if (place == c->gone[0] || place == c->gone[1]) k = NO_KEY;
-    if (place == c->place[0]) k = c->key[0];
-    if (place == c->place[1]) k = c->key[1];
-    keys[i] = k;
-    low = k < low ? k : low;
-  }
+  for (int i = 0; i < HALF; i++) low = keys[i] < low ? keys[i] : low;
   return low;
 }
 
 #if defined(__x86_64__)
 #define AVX2 __attribute__((target("avx2")))
 
-AVX2 INLINE __m256i update8(uint32_t *keys, __m256i places, const struct change *c) {
-  __m256i *at = (__m256i *)(void *)keys, k = _mm256_load_si256(at);
-  for (int i = 0; i < 2; i++)
-    k = _mm256_or_si256(k, _mm256_cmpeq_epi32(places, _mm256_set1_epi32((int)c->gone[i])));
-  for (int i = 0; i < 2; i++) {
-    __m256i here = _mm256_cmpeq_epi32(places, _mm256_set1_epi32((int)c->place[i]));
-    k = _mm256_blendv_epi8(k, _mm256_set1_epi32((int)c->key[i]), here);
-  }
-  _mm256_store_si256(at, k);
-  return k;
-}
-
-AVX2 INLINE uint32_t update_avx2(uint32_t *keys, uint32_t first, const struct change *c) {
-  __m256i places =
-      _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32((int)first));
-  __m256i low = update8(keys, places, c);
-  low = _mm256_min_epu32(low, update8(keys + 8, _mm256_add_epi32(places, _mm256_set1_epi32(8)), c));
+AVX2 INLINE uint32_t least_avx2(const uint32_t *keys) {
+  const __m256i *at = (const __m256i *)(const void *)keys;
+  __m256i low = _mm256_min_epu32(_mm256_load_si256(at), _mm256_load_si256(at + 1));
   __m128i four = _mm_min_epu32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
   four = _mm_min_epu32(four, _mm_shuffle_epi32(four, 0x4E));
   four = _mm_min_epu32(four, _mm_shuffle_epi32(four, 0xB1));
   return (uint32_t)_mm_cvtsi128_si32(four);
 }
+
+AVX2 INLINE unsigned match_avx2(const uint32_t *bucket, uint32_t tag, uint32_t tag_mask) {
+  __m256i slots = _mm256_loadu_si256((const __m256i *)(const void *)bucket);
+  slots = _mm256_and_si256(slots, _mm256_set1_epi32((int)tag_mask));
+  __m256i same = _mm256_cmpeq_epi32(slots, _mm256_set1_epi32((int)tag));
+  return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(same));
+}
 #endif
 
 /* The key that was asked for. */
-INLINE uint32_t answer(const struct bpe *b, const struct bpe_lane *lane,
-                       const struct bpe_asked *a) {
-  uint32_t rank = bpe_rank_probe(b, a->hash);
+INLINE uint32_t answer(const struct bpe *b, const struct bpe_lane *lane, const struct bpe_asked *a,
+                       const struct how *how) {
+  uint32_t rank = bpe_rank_probe_with(b, a->hash, how->match);
   if (__builtin_expect(rank == BPE_UNSURE, 0)) {
     if (a->place == BPE_LANE) return NO_KEY;
     uint32_t above = lane->live & ~(((uint32_t)2 << a->place) - 1);
     rank = bpe_rank_exact(b, lane->ids[a->place], lane->ids[__builtin_ctz(above)]);
   }
-  return key_of(rank, a->place);
+  return key_of(rank, a->place) | a->none;
 }
 
-/* False: nothing is left to merge. */
-INLINE bool look(const struct bpe *b, struct bpe_lane *lane, update_fn *how) {
-  struct change c = {.gone = {lane->gone[0], lane->gone[1]}};
-  for (int i = 0; i < 2; i++) {
-    c.place[i] = lane->asked[i].place;
-    c.key[i] = answer(b, lane, &lane->asked[i]);
-  }
-  uint32_t low = how(lane->keys, 0, &c);
+/* False: nothing is left to merge. Both answers are stored, but not read again as part of a vector
+ * before the next step: they would have to reach the processor's cache first. */
+INLINE bool look(const struct bpe *restrict b, struct bpe_lane *restrict lane,
+                 const struct how *how) {
+  uint32_t low = how->least(lane->keys);
   if (lane->wide) {
-    uint32_t other = how(lane->keys + HALF, HALF, &c);
+    uint32_t other = how->least(lane->keys + HALF);
     low = other < low ? other : low;
+  }
+  for (int i = 0; i < 2; i++) {
+    uint32_t key = answer(b, lane, &lane->asked[i], how);
+    lane->keys[lane->asked[i].place] = key;
+    low = key < low ? key : low;
   }
   lane->low = low;
   if (low == NO_KEY) return false;
@@ -155,32 +139,38 @@ INLINE void ask(const struct bpe *b, struct bpe_asked *a, uint32_t place, uint32
                 uint32_t right, bool none) {
   a->hash = none ? 0 : bpe_hash(b, left, right);
   a->place = none ? BPE_LANE : place;
+  a->none = none ? NO_KEY : 0;
   __builtin_prefetch(&b->slots[bpe_home(b, a->hash) * BPE_BUCKET]);
 }
 
-INLINE void merge(const struct bpe *b, struct bpe_lane *lane) {
+static void ask_nothing(struct bpe_lane *lane) {
+  lane->asked[0] = lane->asked[1] = (struct bpe_asked){0, BPE_LANE, NO_KEY};
+}
+
+INLINE void merge(const struct bpe *restrict b, struct bpe_lane *restrict lane) {
   uint32_t place = lane->low % BPE_LANE, rank = lane->low >> PLACES;
   uint32_t above = lane->live & ~(((uint32_t)2 << place) - 1);
   uint32_t below = lane->live & (((uint32_t)1 << place) - 1);
   uint32_t next = (uint32_t)__builtin_ctz(above);
   if (__builtin_expect(!bpe_is(b, rank, lane->ids[place], lane->ids[next]), 0)) {
     lane->keys[place] = key_of(bpe_rank_exact(b, lane->ids[place], lane->ids[next]), place);
-    lane->gone[0] = lane->gone[1] = lane->asked[0].place = lane->asked[1].place = BPE_LANE;
+    ask_nothing(lane);
     return;
   }
-  lane->gone[0] = place;
-  lane->gone[1] = next;
   uint32_t id = b->merges[rank].result;
   uint32_t before = 31u - (uint32_t)__builtin_clz(below | 1);
   above &= above - 1;
+  uint32_t after = (uint32_t)__builtin_ctz(above | (uint32_t)1 << 31);
   lane->live &= ~((uint32_t)1 << next);
   lane->ids[place] = id;
-  uint32_t after = (uint32_t)__builtin_ctz(above | (uint32_t)1 << 31);
+  lane->keys[place] = lane->keys[next] = NO_KEY;
+  lane->keys[below ? before : BPE_LANE] = NO_KEY;
   ask(b, &lane->asked[0], place, id, lane->ids[after], !above);
   ask(b, &lane->asked[1], before, lane->ids[before], id, !below);
 }
 
-INLINE void run(const struct bpe *b, struct bpe_lane *lanes, size_t count, update_fn *how) {
+INLINE void run(const struct bpe *restrict b, struct bpe_lane *restrict lanes, size_t count,
+                const struct how *how) {
   struct bpe_lane *busy[BPE_LANES];
   for (size_t i = 0; i < count; i++) busy[i] = &lanes[i];
   while (count) {
@@ -196,8 +186,10 @@ INLINE void run(const struct bpe *b, struct bpe_lane *lanes, size_t count, updat
 }
 
 #if defined(__x86_64__)
-AVX2 static void run_avx2(const struct bpe *b, struct bpe_lane *lanes, size_t count) {
-  run(b, lanes, count, update_avx2);
+AVX2 static void run_avx2(const struct bpe *restrict b, struct bpe_lane *restrict lanes,
+                          size_t count) {
+  static const struct how how = {least_avx2, match_avx2};
+  run(b, lanes, count, &how);
 }
 #endif
 
@@ -210,7 +202,8 @@ void bpe_lanes_merge_with(enum scan_masks how, const struct bpe *b, struct bpe_l
   }
 #endif
   (void)how;
-  run(b, lanes, count, update);
+  static const struct how plain = {least, bpe_match};
+  run(b, lanes, count, &plain);
 }
 
 void bpe_lanes_merge(const struct bpe *b, struct bpe_lane *lanes, size_t count) {
