@@ -22,6 +22,7 @@ struct box {
   struct tokenizer *t;
   struct tokenizer_work *work;
   struct tokenizer_team *team; /* NULL: no batch was asked for yet */
+  struct tokens ids;           /* of the text at hand, kept for the next */
 };
 
 static struct box *check_box(lua_State *L) {
@@ -41,6 +42,7 @@ static int box_close(lua_State *L) {
   struct box *b = luaL_checkudata(L, 1, TOKENIZER_NAME);
   tokenizer_team_free(b->team);
   tokenizer_work_free(b->work);
+  tokens_clear(&b->ids);
   tokenizer_free(b->t);
   *b = (struct box){0};
   return 0;
@@ -183,6 +185,8 @@ static int l_encode(lua_State *L) {
   return flags & TOKENIZER_SPANS ? 2 : 1;
 }
 
+#define KEEP_IDS ((size_t)1 << 18) /* more are not kept for the next text */
+
 /* n values as little-endian 32-bit integers. */
 static void push_packed(lua_State *L, const uint32_t *values, size_t n) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -222,13 +226,20 @@ static int l_encode_packed(lua_State *L) {
   size_t n;
   const char *text = luaL_checklstring(L, 2, &n);
   int flags = encode_flags(L, 3);
-  struct tokens *ts = new_tokens(L);
   struct err err;
-  if (tokenizer_encode(b->t, b->work, text, n, flags, ts, &err)) return bind_fail(L, &err);
-  push_packed(L, ts->ids, ts->count);
-  if (flags & TOKENIZER_SPANS) push_packed_spans(L, ts);
-  tokens_clear(ts);
-  return flags & TOKENIZER_SPANS ? 2 : 1;
+  if (flags & TOKENIZER_SPANS) {
+    struct tokens *ts = new_tokens(L);
+    if (tokenizer_encode(b->t, b->work, text, n, flags, ts, &err)) return bind_fail(L, &err);
+    push_packed(L, ts->ids, ts->count);
+    push_packed_spans(L, ts);
+    tokens_clear(ts);
+    return 2;
+  }
+  tokens_reset(&b->ids);
+  if (tokenizer_encode(b->t, b->work, text, n, flags, &b->ids, &err)) return bind_fail(L, &err);
+  push_packed(L, b->ids.ids, b->ids.count);
+  if (b->ids.cap > KEEP_IDS) tokens_clear(&b->ids);
+  return 1;
 }
 
 /*** At most so many tokens of a text, and where the text was cut for it: never inside a character or an

@@ -32,6 +32,7 @@
 #define KEY_BITS    58u
 #define BITS_MOST   17u
 #define ARENA_FIRST ((size_t)1 << 12) /* units */
+#define ARENA_LARGE ((size_t)1 << 16)
 #define ARENA_MOST  ((size_t)1 << 22)
 #define LINE        8u /* units */
 
@@ -87,10 +88,12 @@ void cache_empty(struct cache *c) {
 
 /* ---- the arena ---- */
 
+/* Twice as large; a large one at once as large as it may become, since memory that is never touched
+ * costs nothing. */
 static bool arena_grow(struct cache *c, size_t need) {
   size_t cap = c->cap ? c->cap : ARENA_FIRST;
-  while (cap < need) cap *= 2;
-  if (cap > ARENA_MOST) return false;
+  while (cap < need && cap < ARENA_MOST) cap = cap < ARENA_LARGE ? cap * 2 : ARENA_MOST;
+  if (cap < need) return false;
   uint64_t *grown = mem_aligned(arena_bytes(cap));
   if (!grown) return false;
   memset(grown, 0, LINE * sizeof *grown); /* the first record is read for words that have none */
@@ -178,13 +181,17 @@ INLINE void find_all(const struct cache *c, struct cache_batch *b, match_fn *how
   const uint64_t *slots = c->slots, *arena = c->arena;
   uint64_t upper = c->upper;
   uint32_t first = c->ids + 1;
+  size_t lacks = b->lacks;
   for (size_t i = b->found, n = b->count; i < n; i++) {
     uint32_t value = find(slots + (size_t)b->bucket[i] * CACHE_WAYS, b->mixed[i], upper, how);
     b->values[i] = value;
+    b->lacking[lacks] = (uint16_t)i;
+    lacks += !value;
     uint64_t beyond = (uint64_t)value - first;
     __builtin_prefetch(arena + (beyond & ~(uint64_t)((int64_t)beyond >> 63)));
   }
   b->found = b->count;
+  b->lacks = lacks;
 }
 
 #if defined(__x86_64__)

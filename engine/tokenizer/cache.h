@@ -31,12 +31,14 @@ struct cache {
 
 /* What is looked up together: words, or parts of words, of up to CACHE_LONG bytes. */
 struct cache_batch {
-  size_t count, longer, found; /* how many; how many are not tiny; how many were looked for */
+  size_t count, found;         /* words; how many were looked for */
+  size_t longer, lacks;        /* how many are not tiny; how many were not found */
   uint64_t mixed[WORDS_BATCH]; /* their keys, without what names the bucket */
   const char *words[WORDS_BATCH];
-  uint32_t bucket[WORDS_BATCH]; /* where they would stand */
-  uint32_t values[WORDS_BATCH]; /* found; 0: none */
-  uint16_t others[WORDS_BATCH]; /* which are not tiny */
+  uint32_t bucket[WORDS_BATCH];  /* where they would stand */
+  uint32_t values[WORDS_BATCH];  /* found; 0: none */
+  uint16_t others[WORDS_BATCH];  /* which are not tiny */
+  uint16_t lacking[WORDS_BATCH]; /* which were not found */
   uint8_t lens[WORDS_BATCH];
 };
 
@@ -82,7 +84,7 @@ static inline uint32_t cache_bucket(const struct cache *c, size_t n, uint64_t mi
 }
 
 static inline void cache_batch_reset(struct cache_batch *b) {
-  b->count = b->longer = b->found = 0;
+  b->count = b->longer = b->found = b->lacks = 0;
 }
 
 /* Puts a word into a batch that is not full, and asks for its bucket. */

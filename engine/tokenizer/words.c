@@ -193,11 +193,12 @@ static void find_batch(const struct words *j, struct cache_batch *b, const char 
   for (size_t i = 0; i < b->longer; i++) { /* whose record may be another word's */
     size_t k = b->others[i];
     bool apart = cache_batch_part(b, k) && c->apart;
-    if (b->values[k] && !cache_is(c, b->values[k], b->words[k], b->lens[k], end, apart))
-      b->values[k] = 0;
+    if (!b->values[k] || cache_is(c, b->values[k], b->words[k], b->lens[k], end, apart)) continue;
+    b->values[k] = 0;
+    b->lacking[b->lacks++] = (uint16_t)k;
   }
-  for (size_t k = 0; k < b->count && !c->full; k++) {
-    if (b->values[k]) continue;
+  for (size_t i = 0; i < b->lacks && !c->full; i++) {
+    size_t k = b->lacking[i];
     bool part = cache_batch_part(b, k);
     uint64_t key = cache_key_of(b->words[k], b->lens[k], end, part && c->apart);
     m.words[m.count++] = (struct missing_word){key, (uint16_t)k, part};
@@ -247,7 +248,7 @@ static int take_batch(const struct words *j, struct cache_batch *b, const char *
   int rc = 0;
   if (c->full) {
     cache_empty(c);
-    b->found = 0;
+    b->found = b->lacks = 0;
   }
   find_batch(j, b, end);
   for (size_t i = 0; i < b->count && !rc; i++) {
