@@ -290,10 +290,18 @@ INLINE int walk_put(struct walk *w, uint64_t key, const char *word, size_t n, bo
   return w->b.count == WORDS_BATCH ? walk_flush(w) : 0;
 }
 
-/* Where a long word may be cut first. Its end: it stays whole. */
+/* Whether one of the first eight bytes belongs to a character of several. n > CACHE_SHORT. */
+static bool is_wide(const char *word) {
+  uint64_t low;
+  memcpy(&low, word, 8);
+  return low & 0x8080808080808080u;
+}
+
+/* Where a long word may be cut first. Its end: it stays whole, as those of plain letters do, which mostly come
+ * again and can seldom be cut. */
 static size_t first_cut(const struct words *j, const struct cuts *cuts, const char *word,
                         size_t n) {
-  if (!cuts || n <= CACHE_SHORT) return n;
+  if (!cuts || n <= CACHE_SHORT || (n <= CACHE_LONG && !is_wide(word))) return n;
   if (j->t->bpe.ignore_merges && n <= CACHE_LONG &&
       cuts_whole(cuts, n, cache_key_of(word, n, word + n, false)))
     return n;
