@@ -22,6 +22,8 @@
 #include <immintrin.h>
 #endif
 
+#define INLINE static inline __attribute__((always_inline))
+
 struct masks {
   uint64_t letter, upper, number, space;
   uint64_t blank, line, quote, slash; /* U+0020; CR and LF; ' ; / */
@@ -31,8 +33,9 @@ struct masks {
 /* ---- bytes to bits ---- */
 
 #if defined(__x86_64__)
-__attribute__((target("avx512f,avx512bw"))) static void masks_avx512(const char *s,
-                                                                     struct masks *m) {
+#define AVX512 __attribute__((target("avx512f,avx512bw,bmi,bmi2,popcnt")))
+
+AVX512 INLINE void masks_avx512(const char *s, struct masks *m) {
   __m512i v = _mm512_loadu_si512(s);
   __m512i low = _mm512_or_si512(v, _mm512_set1_epi8(32));
   __m512i from_a = _mm512_sub_epi8(low, _mm512_set1_epi8('a'));
@@ -51,20 +54,20 @@ __attribute__((target("avx512f,avx512bw"))) static void masks_avx512(const char 
   m->e2 = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\xE2'));
 }
 
-#define AVX2 __attribute__((target("avx2")))
+#define AVX2 __attribute__((target("avx2,bmi,bmi2,popcnt")))
 
-AVX2 static inline uint32_t equal32(__m256i v, char c) {
+AVX2 INLINE uint32_t equal32(__m256i v, char c) {
   return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, _mm256_set1_epi8(c)));
 }
 
 /* Bytes from `first` on, `count` of them. */
-AVX2 static inline uint32_t range32(__m256i v, char first, char count) {
+AVX2 INLINE uint32_t range32(__m256i v, char first, char count) {
   __m256i from = _mm256_sub_epi8(v, _mm256_set1_epi8(first));
   __m256i over = _mm256_subs_epu8(from, _mm256_set1_epi8((char)(count - 1)));
   return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(over, _mm256_setzero_si256()));
 }
 
-AVX2 static void masks_avx2(const char *s, struct masks *m) {
+AVX2 INLINE void masks_avx2(const char *s, struct masks *m) {
   memset(m, 0, sizeof *m);
   for (int half = 0; half < 2; half++, s += 32) {
     int at = half * 32;
@@ -84,6 +87,7 @@ AVX2 static void masks_avx2(const char *s, struct masks *m) {
 }
 
 enum scan_masks scan_masks_best(void) { /* asks what the C library found out when it was loaded */
+  if (!__builtin_cpu_supports("bmi2")) return SCAN_PLAIN;
   if (__builtin_cpu_supports("avx512bw")) return SCAN_AVX512;
   return __builtin_cpu_supports("avx2") ? SCAN_AVX2 : SCAN_PLAIN;
 }
@@ -93,29 +97,15 @@ enum scan_masks scan_masks_best(void) {
 }
 #endif
 
-static void masks_of(enum scan_masks how, const char *s, struct masks *m) {
-#if defined(__x86_64__)
-  if (how == SCAN_AVX512)
-    masks_avx512(s, m);
-  else
-    masks_avx2(s, m);
-#else
-  (void)how;
-  (void)s;
-  memset(m, 0, sizeof *m);
-#endif
-}
-
 /* ---- bits to words ---- */
 
 #define BIT(i) ((uint64_t)1 << (i))
-#define INLINE static inline __attribute__((always_inline))
 
-static unsigned lowest(uint64_t v) {
+INLINE unsigned lowest(uint64_t v) {
   return (unsigned)__builtin_ctzll(v);
 }
 
-static unsigned highest(uint64_t v) {
+INLINE unsigned highest(uint64_t v) {
   return 63u - (unsigned)__builtin_clzll(v);
 }
 
@@ -126,7 +116,7 @@ struct window {
 };
 
 /* Up to the spaces at the end, whose words depend on what comes behind them. */
-static void window_init(struct window *w, const struct masks *m, size_t readable) {
+INLINE void window_init(struct window *w, const struct masks *m, size_t readable) {
   uint64_t valid = readable < 64 ? BIT(readable) - 1 : ~(uint64_t)0;
   if (m->wide) valid &= BIT(lowest(m->wide)) - 1;
   w->starts = 0;
@@ -140,7 +130,7 @@ static void window_init(struct window *w, const struct masks *m, size_t readable
   w->sure = solid ? valid & (BIT(highest(solid)) * 4 - 1) : 0;
 }
 
-static uint64_t run_starts(uint64_t run) {
+INLINE uint64_t run_starts(uint64_t run) {
   return run & ~(run << 1);
 }
 
@@ -188,7 +178,7 @@ INLINE void gpt2_starts(struct window *w, const struct masks *m, const char *s, 
 }
 
 /* Spaces of CL100K and O200K. `absorbed`: line ends that belong to the word before them. */
-static uint64_t space_starts(const struct window *w, const struct masks *m, uint64_t absorbed) {
+INLINE uint64_t space_starts(const struct window *w, const struct masks *m, uint64_t absorbed) {
   uint64_t flat = w->space & ~m->line, spaces = w->space & ~absorbed;
   uint64_t solid = w->letter | w->number | w->other;
   uint64_t starts = run_starts(spaces) | (flat & solid >> 1);
@@ -202,7 +192,7 @@ static uint64_t space_starts(const struct window *w, const struct masks *m, uint
 }
 
 /* At each third place of a run of digits. */
-static uint64_t number_starts(uint64_t number) {
+INLINE uint64_t number_starts(uint64_t number) {
   uint64_t starts = run_starts(number), whole = number & number << 1;
   whole &= whole << 2;
   for (uint64_t x = starts; (x = x << 3 & whole);) starts |= x;
@@ -252,7 +242,7 @@ INLINE void o200k_starts(struct window *w, const struct masks *m, const char *s,
 
 /* Bytes of more than one in a character are like any other, but U+2581 is a space: a window ends
  * before the first byte that may belong to one. */
-static void spaces_starts(struct window *w, const struct masks *m, const char *s, size_t readable,
+INLINE void spaces_starts(struct window *w, const struct masks *m, const char *s, size_t readable,
                           uint64_t starts) {
   w->starts = starts;
   w->sure = readable < 64 ? BIT(readable) - 1 : ~(uint64_t)0;
@@ -264,54 +254,93 @@ static void spaces_starts(struct window *w, const struct masks *m, const char *s
   }
 }
 
-size_t scan_window(enum scan_masks how, enum scan_kind kind, const char *s, size_t n, size_t at,
-                   uint32_t *ends) {
+INLINE void word_starts(enum scan_kind kind, const char *s, size_t readable, const struct masks *m,
+                        struct window *w) {
+  switch (kind) {
+  case SCAN_GPT2:
+    gpt2_starts(w, m, s, false);
+    break;
+  case SCAN_GPT2_DIGITS:
+    gpt2_starts(w, m, s, true);
+    break;
+  case SCAN_CL100K:
+  case SCAN_CL100K_TAIL:
+    cl100k_starts(w, m, s, true);
+    break;
+  case SCAN_QWEN2:
+    cl100k_starts(w, m, s, false);
+    break;
+  case SCAN_O200K:
+    o200k_starts(w, m, s, true);
+    break;
+  case SCAN_TEKKEN:
+    o200k_starts(w, m, s, false);
+    break;
+  case SCAN_SPACES:
+    spaces_starts(w, m, s, readable, run_starts(m->blank));
+    break;
+  case SCAN_SPACES_LINES:
+    spaces_starts(w, m, s, readable,
+                  run_starts(m->blank) | run_starts(m->line) | (~m->line & m->line << 1));
+    break;
+  case SCAN_EACH_SPACE:
+    spaces_starts(w, m, s, readable, m->blank);
+    break;
+  case SCAN_WHOLE:
+    break;
+  }
+}
+
+/* Eight at a time, whether there are as many or not: how many is hard to foretell. */
+INLINE size_t put_ends(uint64_t starts, size_t at, uint32_t *ends) {
+  size_t count = (size_t)__builtin_popcountll(starts);
+  for (size_t i = 0; i < count; i += 8)
+    for (size_t k = i; k < i + 8; k++) {
+      ends[k] = (uint32_t)(at + (starts ? lowest(starts) : 0));
+      starts &= starts - 1;
+    }
+  return count;
+}
+
+INLINE size_t window(enum scan_kind kind, const char *s, size_t n, size_t at, uint32_t *ends,
+                     void (*masks)(const char *s, struct masks *m)) {
   char last[SCAN_WINDOW];
   struct masks m;
   struct window w;
-  size_t readable = n - at, count = 0;
+  size_t readable = n - at;
   s += at;
   if (readable < SCAN_WINDOW) {
     memset(last, 0, sizeof last);
     memcpy(last, s, readable);
     s = last;
   }
-  masks_of(how, s, &m);
+  masks(s, &m);
   window_init(&w, &m, readable);
-  switch (kind) {
-  case SCAN_GPT2:
-    gpt2_starts(&w, &m, s, false);
-    break;
-  case SCAN_GPT2_DIGITS:
-    gpt2_starts(&w, &m, s, true);
-    break;
-  case SCAN_CL100K:
-  case SCAN_CL100K_TAIL:
-    cl100k_starts(&w, &m, s, true);
-    break;
-  case SCAN_QWEN2:
-    cl100k_starts(&w, &m, s, false);
-    break;
-  case SCAN_O200K:
-    o200k_starts(&w, &m, s, true);
-    break;
-  case SCAN_TEKKEN:
-    o200k_starts(&w, &m, s, false);
-    break;
-  case SCAN_SPACES:
-    spaces_starts(&w, &m, s, readable, run_starts(m.blank));
-    break;
-  case SCAN_SPACES_LINES:
-    spaces_starts(&w, &m, s, readable,
-                  run_starts(m.blank) | run_starts(m.line) | (~m.line & m.line << 1));
-    break;
-  case SCAN_EACH_SPACE:
-    spaces_starts(&w, &m, s, readable, m.blank);
-    break;
-  case SCAN_WHOLE:
-    return 0;
-  }
-  for (uint64_t starts = w.starts & w.sure & ~(uint64_t)1; starts; starts &= starts - 1)
-    ends[count++] = (uint32_t)(at + lowest(starts));
-  return count;
+  word_starts(kind, s, readable, &m, &w);
+  return put_ends(w.starts & w.sure & ~(uint64_t)1, at, ends);
 }
+
+#if defined(__x86_64__)
+AVX512 static size_t window_avx512(enum scan_kind kind, const char *s, size_t n, size_t at,
+                                   uint32_t *ends) {
+  return window(kind, s, n, at, ends, masks_avx512);
+}
+
+AVX2 static size_t window_avx2(enum scan_kind kind, const char *s, size_t n, size_t at,
+                               uint32_t *ends) {
+  return window(kind, s, n, at, ends, masks_avx2);
+}
+
+size_t scan_window(enum scan_masks how, enum scan_kind kind, const char *s, size_t n, size_t at,
+                   uint32_t *ends) {
+  if (kind == SCAN_WHOLE || how == SCAN_PLAIN) return 0;
+  return how == SCAN_AVX512 ? window_avx512(kind, s, n, at, ends)
+                            : window_avx2(kind, s, n, at, ends);
+}
+#else
+size_t scan_window(enum scan_masks how, enum scan_kind kind, const char *s, size_t n, size_t at,
+                   uint32_t *ends) {
+  (void)how, (void)kind, (void)s, (void)n, (void)at, (void)ends;
+  return 0;
+}
+#endif
