@@ -15,8 +15,9 @@
 #define CACHE_WAYS  8u   /* slots of a bucket: one line of the processor's cache */
 
 struct cache {
-  uint64_t *slots; /* 2^(bits + 1) buckets: first those of tiny words, then those of others */
-  uint64_t upper;  /* the bits of a slot that are the word's; those below are the value */
+  _Alignas(64)
+      uint64_t *slots; /* 2^(bits + 1) buckets: first those of tiny words, then those of others */
+  uint64_t upper;      /* the bits of a slot that are the word's; those below are the value */
   unsigned bits;
   size_t taken[2];   /* slots, of tiny words and of others */
   uint32_t ids;      /* values from 1 to this are an id + 1; those above, places in the arena */

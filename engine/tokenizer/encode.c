@@ -22,9 +22,10 @@
 #define KEEP_MAX   ((size_t)1 << 20)  /* scratch of a longer text is not kept for the next */
 
 int tokenizer_work_new(struct tokenizer_work **out, const struct tokenizer *t, struct err *err) {
-  struct tokenizer_work *w = mem_zero(sizeof *w);
+  struct tokenizer_work *w = mem_aligned(sizeof *w);
   *out = w;
   if (!w) return err_nomem(err, sizeof *w, "tokenizer work");
+  memset(w, 0, sizeof *w);
   w->owner = t;
   w->cache = cache_new();
   if (w->cache) return 0;
@@ -53,7 +54,7 @@ static void work_trim(struct tokenizer_work *w) {
 void tokenizer_work_free(struct tokenizer_work *work) {
   if (!work) return;
   work_clear(work);
-  mem_free(work);
+  mem_free_aligned(work, sizeof *work);
 }
 
 void tokens_reset(struct tokens *ts) {
