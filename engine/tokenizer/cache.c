@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* The word cache. Looking a word up costs what fetching a line from memory costs, so what is asked for often must
- * be small: two tables of eight bytes a slot, eight slots a bucket, and an arena.
+/* The word cache. Looking a word up costs what fetching a line of memory costs, so what is asked for
+ * often must be small: a table of eight bytes a slot, eight slots a bucket, and an arena.
  *
  *   slot    ┌── the key without the bits that name the bucket ──┬── value ──┐
  *   value   0 empty │ up to ids: a token, plus 1 │ above: a place in the arena
  *
- *   tiny     a word of up to 7 bytes: its bytes, a bit behind the last one that tells how many, and
- *            whether it is a part: 58 bits. Permuted, the upper ones name the bucket and all others stand in the
- *            slot: nothing is lost, so a slot that matches is the word, and most slots are its token
- *            too (quotienting: Knuth, TAOCP 3, 6.4, exercise 13).
- *   records  longer ones: 50 bits of a hash, and a record in the arena, compared with the word
+ *   tiny    a word of up to 7 bytes: its bytes, a bit behind the last one that tells how many, and
+ *           whether it is a part: 58 bits. Permuted, the upper ones name the bucket and all others
+ *           stand in the slot: nothing is lost, so a slot that matches is the word, and most slots
+ *           are its token too (quotienting: Knuth, TAOCP 3, 6.4, exercise 13)
+ *   longer  in the table's other half: 58 bits of a hash, and a record, which is compared
  *
- *   arena   [ length, part, count │ bytes … │ ids … ]   in the order in which words were first seen, so that
+ *   arena   [ length, part, count │ bytes … │ ids … ]   in the order in which words were first seen:
  *                                                       frequent ones lie together
  *
- * Tables begin small and double when five slots of eight are taken. A bucket that is full keeps its
- * first four; an arena that is full empties everything. At most 8 MiB a table and 32 MiB of arena for
- * one work. Results do not depend on any of it.
+ * The table begins small and doubles when six slots of eight are taken in one of its halves. A bucket
+ * that is full keeps its first four; an arena that is full empties everything. At most 16 MiB of table
+ * and 32 MiB of arena for one work. Results do not depend on any of it.
  */
 #include "tokenizer/cache.h"
 
@@ -276,7 +276,7 @@ static bool record_put(struct cache *c, const char *word, size_t n, bool part, c
   record[0] = (uint64_t)count << 32 | (part ? RECORD_PART : 0) | n;
   if (words) record[words] = 0;
   memcpy(record + 1, word, n);
-  memcpy(record + 1 + words, ids, count * sizeof *ids);
+  if (count) memcpy(record + 1 + words, ids, count * sizeof *ids);
   c->used = at + 1 + words + (count + 1) / 2;
   *value = (uint32_t)(c->ids + 1 + at);
   return true;

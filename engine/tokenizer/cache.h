@@ -15,11 +15,11 @@
 #define CACHE_WAYS  8u   /* slots of a bucket: one line of the processor's cache */
 
 struct cache {
-  _Alignas(64)
-      uint64_t *slots; /* 2^(bits + 1) buckets: first those of tiny words, then those of others */
-  uint64_t upper;      /* the bits of a slot that are the word's; those below are the value */
+  /* 2^(bits + 1) buckets: first those of tiny words, then those of longer ones */
+  _Alignas(64) uint64_t *slots;
+  uint64_t upper; /* the bits of a slot that are the word's; those below are the value */
   unsigned bits;
-  size_t taken[2];   /* slots, of tiny words and of others */
+  size_t taken[2];   /* slots, of tiny words and of longer ones */
   uint32_t ids;      /* values from 1 to this are an id + 1; those above, places in the arena */
   uint64_t *arena;   /* records */
   size_t used, cap;  /* of it, in units of 8 bytes */

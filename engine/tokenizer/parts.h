@@ -344,7 +344,7 @@ void bpe_scratch_clear(struct bpe_scratch *x);
 struct cache; /* words already encoded */
 struct tokenizer_work {
   _Alignas(64) const struct tokenizer *owner; /* a thread's own lines of memory */
-  struct cache *cache;                         /* NULL: none */
+  struct cache *cache;                        /* NULL: none */
   struct bpe_scratch scratch;
   struct buf prefixed; /* a piece with a space put before it */
   struct aligned normalized;

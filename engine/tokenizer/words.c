@@ -210,7 +210,8 @@ static void find_batch(const struct words *j, struct cache_batch *b, const char 
 
 /* ---- many words ---- */
 
-#define INLINE_IDS 4 /* of a record: as many are copied whether it has them or not */
+#define INLINE_IDS   4 /* of a record: as many are copied whether it has them or not */
+#define POLL_BATCHES 256
 
 /* Appends the ids of the words from *i on that are tokens or have records of few. */
 INLINE void take_found(const struct words *j, const struct cache_batch *b, size_t *i,
@@ -275,11 +276,13 @@ struct walk {
   const struct words *j;
   const char *s, *end;
   uint64_t base; /* where s stands */
+  size_t batches;
   struct cache_batch b;
 };
 
 static int walk_flush(struct walk *w) {
-  return take_batch(w->j, &w->b, w->s, w->end, w->base);
+  int rc = ++w->batches % POLL_BATCHES ? 0 : cancel_check(w->j->err);
+  return rc ? rc : take_batch(w->j, &w->b, w->s, w->end, w->base);
 }
 
 INLINE int walk_put(struct walk *w, uint64_t key, const char *word, size_t n, bool part) {
@@ -297,8 +300,8 @@ static bool is_wide(const char *word) {
   return low & 0x8080808080808080u;
 }
 
-/* Where a long word may be cut first. Its end: it stays whole, as those of plain letters do, which mostly come
- * again and can seldom be cut. */
+/* Where a long word may be cut first. Its end: it stays whole, as those of plain letters do, which
+ * mostly come again and can seldom be cut. */
 static size_t first_cut(const struct words *j, const struct cuts *cuts, const char *word,
                         size_t n) {
   if (!cuts || n <= CACHE_SHORT || (n <= CACHE_LONG && !is_wide(word))) return n;
@@ -330,15 +333,15 @@ static int walk_any(struct walk *w, const char *word, size_t n) {
   return rc;
 }
 
-INLINE int walk_add(struct walk *w, const char *word, size_t n, const char *last) {
-  if (n > CACHE_SHORT || word > last) return walk_any(w, word, n);
+INLINE int walk_add(struct walk *w, const char *word, size_t n) {
+  if (n > CACHE_SHORT || w->end - word < (ptrdiff_t)CACHE_SHORT) return walk_any(w, word, n);
   return walk_put(w, cache_key(word, n, false), word, n, false);
 }
 
 /* Words that are cut wherever no token crosses: what is between spaces in SentencePiece's files is
  * mostly words and signs, each of which is known. */
 static int walk_pieces(struct walk *w, const struct cuts *cuts, size_t start, const uint32_t *ends,
-                       size_t count, const char *last) {
+                       size_t count) {
   const char *s = w->s;
   size_t block = start, stop = ends[count - 1]; /* the mask is that of s[block, block + 64) */
   uint64_t mask = 0;
@@ -356,12 +359,12 @@ static int walk_pieces(struct walk *w, const struct cuts *cuts, size_t start, co
       if (to - at < 64) here &= ((uint64_t)1 << (to - at)) - 1;
       for (; here && !rc; here &= here - 1) {
         size_t cut = at + (size_t)__builtin_ctzll(here);
-        rc = walk_add(w, s + from, cut - from, last);
+        rc = walk_add(w, s + from, cut - from);
         from = cut;
       }
       at = to;
     }
-    if (!rc) rc = walk_add(w, s + from, ends[i] - from, last);
+    if (!rc) rc = walk_add(w, s + from, ends[i] - from);
   }
   return rc;
 }
@@ -370,15 +373,14 @@ static int cached(const struct words *j, const char *s, size_t start, const uint
                   size_t count, const char *end, uint64_t base) {
   struct walk w;
   const struct cuts *cuts = j->whole ? NULL : j->w->cache->cuts;
-  const char *last = end - s >= (ptrdiff_t)CACHE_SHORT ? end - CACHE_SHORT : s - 1;
   int rc = 0;
-  w.j = j, w.s = s, w.end = end, w.base = base;
+  w.j = j, w.s = s, w.end = end, w.base = base, w.batches = 0;
   cache_batch_reset(&w.b);
   if (cuts && j->kind == BPE_SPACES && !j->t->bpe.ignore_merges && count)
-    rc = walk_pieces(&w, cuts, start, ends, count, last);
+    rc = walk_pieces(&w, cuts, start, ends, count);
   else
     for (size_t i = 0; i < count && !rc; start = ends[i++])
-      rc = walk_add(&w, s + start, ends[i] - start, last);
+      rc = walk_add(&w, s + start, ends[i] - start);
   return rc ? rc : walk_flush(&w);
 }
 
