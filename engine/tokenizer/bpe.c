@@ -119,7 +119,8 @@ static bool fill_slots(struct bpe *b) {
 
 static int make_slots(struct bpe *b, const struct vocab *v, struct err *err) {
   uint64_t state = (uintptr_t)b ^ v->seed;
-  unsigned bits = bits_for(b->count + b->count / 2 + 32), rank_bits = bits_for(b->count + 1);
+  unsigned bits = bits_for((b->count + b->count / 2) / BPE_BUCKET + 4);
+  unsigned rank_bits = bits_for(b->count + 1);
   if (rank_bits < b->rank_bits) rank_bits = b->rank_bits;
   if (rank_bits > 28) return err_set(err, ERR_LIMIT, "%zu merges", b->count);
   b->rank_shift = 32 - rank_bits;
@@ -130,8 +131,8 @@ static int make_slots(struct bpe *b, const struct vocab *v, struct err *err) {
     b->factor[1] = next_factor(&state);
     if (!attempt || more) {
       mem_free_aligned(b->slots, bpe_slot_bytes(b));
-      b->bucket_mask = ((size_t)1 << (bits + more - 3)) - 1;
-      b->home_shift = 64 - (bits + more - 3);
+      b->bucket_mask = ((size_t)1 << (bits + more)) - 1;
+      b->home_shift = 64 - (bits + more);
       b->slots = mem_aligned(bpe_slot_bytes(b));
       if (!b->slots) return err_nomem(err, bpe_slot_bytes(b), "merges");
     }

@@ -189,8 +189,8 @@ INLINE void find_all(const struct cache *c, struct cache_batch *b, match_fn *how
     b->values[i] = value;
     b->lacking[lacks] = (uint16_t)i;
     lacks += !value;
-    uint64_t beyond = (uint64_t)value - first;
-    __builtin_prefetch(arena + (beyond & ~(uint64_t)((int64_t)beyond >> 63)));
+    uint32_t beyond = (value - first) & (0 - (uint32_t)(value >= first)); /* not branched on */
+    __builtin_prefetch(arena + beyond);
   }
   b->found = b->count;
   b->lacks = lacks;
