@@ -5,7 +5,7 @@
  *   lane 0 (the calling thread, say)      0 1   given: 0 1 2   4 5   given: 3 4 …
  *   lane 1 (a thread of its own)              2 3 …
  *
- * A lane has a word cache of its own, and takes the next few pieces when it is done with its last ones.
+ * Lanes share a word cache, and take the next few pieces when they are done with their last ones.
  * Their ids are a sheaf. The calling thread gives the sheaves away, in order, whenever it comes by;
  * so what is done with ids is done while others encode, and a sheaf's memory is soon used again:
  * memory never touched before costs as much as encoding does. Which lane does what varies; ids do not
@@ -18,7 +18,7 @@
 
 #include "base/mem.h"
 #include "base/pool.h"
-#include "tokenizer/parts.h"
+#include "tokenizer/cache.h"
 
 #define PIECE ((size_t)1 << 20) /* longer texts are cut into pieces of about this */
 
@@ -33,6 +33,7 @@ struct tokenizer_team {
   const struct tokenizer *t;
   struct pool *pool;
   struct tokenizer_work **works; /* one a lane */
+  struct cache *cache;           /* theirs; NULL: one lane has its own */
   size_t count;
   atomic_flag busy;    /* guards what follows */
   struct sheaf *spare; /* sheaves to be used again */
@@ -51,12 +52,23 @@ void tokenizer_team_free(struct tokenizer_team *team) {
   if (!team) return;
   pool_free(team->pool);
   for (size_t i = 0; i < team->count; i++) tokenizer_work_free(team->works[i]);
+  cache_free(team->cache);
   for (struct sheaf *s = team->spare, *next; s; s = next) {
     next = s->next;
     sheaf_free(s);
   }
   mem_free(team->works);
   mem_free(team);
+}
+
+static int lane_new(struct tokenizer_team *team, struct err *err) {
+  struct tokenizer_work **work = &team->works[team->count];
+  int rc = tokenizer_work_new(work, team->t, err);
+  if (rc || !team->cache) return rc;
+  cache_free((*work)->cache);
+  (*work)->cache = team->cache;
+  (*work)->borrowed = true;
+  return 0;
 }
 
 int tokenizer_team_new(struct tokenizer_team **out, const struct tokenizer *t, unsigned threads,
@@ -70,8 +82,8 @@ int tokenizer_team_new(struct tokenizer_team **out, const struct tokenizer *t, u
   team->works = mem_zeros(threads, sizeof *team->works);
   if (!team->works) rc = err_nomem(err, threads * sizeof *team->works, "a team of threads");
   if (!rc && threads > 1) rc = pool_new(&team->pool, threads, err);
-  for (; !rc && team->count < threads; team->count++)
-    rc = tokenizer_work_new(&team->works[team->count], t, err);
+  if (!rc && threads > 1 && !(team->cache = cache_new())) rc = err_nomem(err, 0, "word cache");
+  for (; !rc && team->count < threads; team->count++) rc = lane_new(team, err);
   if (rc)
     tokenizer_team_free(team);
   else
@@ -278,10 +290,20 @@ static int cut_texts(struct batch *b, size_t texts, struct err *err) {
   return rc;
 }
 
+static int share_cache(struct batch *b, size_t texts, struct err *err) {
+  const struct tokenizer *t = b->team->t;
+  size_t bytes = 0;
+  if (!b->team->cache) return 0;
+  for (size_t i = 0; i < texts; i++) bytes += b->texts[i].n;
+  if (cache_share(b->team->cache, t->vocab.size, t->bpe.ignore_merges, bytes)) return 0;
+  return err_nomem(err, 0, "word cache");
+}
+
 static int run(struct batch *b, size_t texts, struct err *err) {
   b->failed = SIZE_MAX;
   b->caller = pthread_self();
   int rc = cut_texts(b, texts, err);
+  if (!rc) rc = share_cache(b, texts, err);
   if (!rc && pool_run(b->team->pool, b->team->count, lane_run, b) && b->failed == SIZE_MAX)
     rc = err_set(err, ERR_CANCELLED, "interrupted");
   if (!rc && b->give) give_ready(b);

@@ -35,6 +35,16 @@
 #define ARENA_LARGE ((size_t)1 << 16)
 #define ARENA_MOST  ((size_t)1 << 22)
 #define LINE        8u /* units */
+/* Bytes of text for each slot of a half when its size cannot change: about one word in thirty is new. */
+#define TEXT_PER_SLOT 128u
+
+/* A slot is written once while others read it, and its record before it. Records are reached through
+ * slots, which orders the loads on any processor; only the race detector has to be told. */
+#if defined(__SANITIZE_THREAD__)
+#define SLOT_ORDER __ATOMIC_ACQUIRE
+#else
+#define SLOT_ORDER __ATOMIC_RELAXED
+#endif
 
 #define ALL    ~(uint64_t)0
 #define LEN(n) ((n)*UINT64_C(0x9FB21C651E98DF25))
@@ -60,7 +70,9 @@ const uint64_t cache_masks[CACHE_SHORT + 1][4] = {
 
 struct cache *cache_new(void) {
   struct cache *c = mem_aligned(sizeof *c); /* no line of memory that another thread writes to */
-  if (c) memset(c, 0, sizeof *c);
+  if (!c) return NULL;
+  memset(c, 0, sizeof *c);
+  atomic_flag_clear(&c->busy);
   return c;
 }
 
@@ -151,13 +163,27 @@ static bool table_grow(struct cache *c) {
   return true;
 }
 
-static void table_put(struct cache *c, size_t n, uint64_t mixed, uint32_t value) {
+/* The slot where a word goes; NULL: there is none. */
+static uint64_t *table_room(struct cache *c, size_t n, uint64_t mixed) {
   uint64_t *bucket = c->slots + (size_t)cache_bucket(c, n, mixed) * CACHE_WAYS;
   unsigned way = 0;
   while (way < CACHE_WAYS && bucket[way]) way++;
-  c->taken[n > CACHE_TINY] += way < CACHE_WAYS;
-  if (way == CACHE_WAYS) way = CACHE_WAYS / 2 + c->next++ % (CACHE_WAYS / 2);
-  bucket[way] = mixed << c->bits | value;
+  if (way < CACHE_WAYS) return bucket + way;
+  return c->shared ? NULL : bucket + CACHE_WAYS / 2 + c->next++ % (CACHE_WAYS / 2);
+}
+
+bool cache_share(struct cache *c, size_t ids, bool apart, size_t bytes) {
+  size_t units = bytes / 8 < ARENA_MOST ? bytes / 8 : ARENA_MOST;
+  c->shared = false;
+  if (!cache_ready(c, ids, apart)) return false;
+  if (c->full) cache_empty(c);
+  while ((size_t)CACHE_WAYS << c->bits < bytes / TEXT_PER_SLOT && c->bits < BITS_MOST)
+    if (!table_grow(c)) return false;
+  if (units > c->cap && !arena_grow(c, units)) return false;
+  while (c->ids + c->cap + 1 > (uint64_t)~c->upper) /* room for values */
+    if (!table_grow(c)) return false;
+  c->shared = true;
+  return true;
 }
 
 /* ---- looking up ---- */
@@ -169,13 +195,15 @@ typedef unsigned match_fn(const uint64_t *bucket, uint64_t want, uint64_t upper)
 
 static unsigned match(const uint64_t *bucket, uint64_t want, uint64_t upper) {
   unsigned m = 0;
-  for (unsigned i = 0; i < CACHE_WAYS; i++) m |= (unsigned)(((bucket[i] ^ want) & upper) == 0) << i;
+  for (unsigned i = 0; i < CACHE_WAYS; i++)
+    m |= (unsigned)(((__atomic_load_n(&bucket[i], SLOT_ORDER) ^ want) & upper) == 0) << i;
   return m;
 }
 
 INLINE uint32_t find(const uint64_t *bucket, uint64_t want, uint64_t upper, match_fn *how) {
   unsigned m = how(bucket, want, upper);
-  uint32_t value = (uint32_t)(bucket[__builtin_ctz(m | 1u << (CACHE_WAYS - 1))] & ~upper);
+  const uint64_t *slot = &bucket[__builtin_ctz(m | 1u << (CACHE_WAYS - 1))];
+  uint32_t value = (uint32_t)(__atomic_load_n(slot, SLOT_ORDER) & ~upper);
   return m ? value : 0;
 }
 
@@ -196,7 +224,7 @@ INLINE void find_all(const struct cache *c, struct cache_batch *b, match_fn *how
   b->lacks = lacks;
 }
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
 __attribute__((target("avx512f"))) static unsigned match_avx512(const uint64_t *bucket,
                                                                 uint64_t want, uint64_t upper) {
   __m512i differ = _mm512_xor_si512(_mm512_load_si512(bucket), _mm512_set1_epi64((long long)want));
@@ -228,7 +256,7 @@ __attribute__((target("avx2"))) static void find_all_avx2(const struct cache *c,
 #endif
 
 void cache_find_all_with(enum scan_masks how, const struct cache *c, struct cache_batch *b) {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
   if (how == SCAN_AVX512) {
     find_all_avx512(c, b);
     return;
@@ -265,7 +293,7 @@ uint64_t cache_key_of(const char *word, size_t n, const char *end, bool part) {
 static bool arena_room(struct cache *c, size_t units, size_t *at) {
   *at = c->used;
   if (units <= LINE && *at % LINE + units > LINE) *at += LINE - *at % LINE;
-  return *at + units <= c->cap || arena_grow(c, *at + units);
+  return *at + units <= c->cap || (!c->shared && arena_grow(c, *at + units));
 }
 
 static bool record_put(struct cache *c, const char *word, size_t n, bool part, const uint32_t *ids,
@@ -282,20 +310,32 @@ static bool record_put(struct cache *c, const char *word, size_t n, bool part, c
   return true;
 }
 
-uint32_t cache_keep(struct cache *c, const char *word, size_t n, bool part, uint64_t mixed,
-                    const uint32_t *ids, size_t count) {
+static uint32_t keep(struct cache *c, const char *word, size_t n, bool part, uint64_t mixed,
+                     const uint32_t *ids, size_t count) {
   bool tiny = n <= CACHE_TINY;
-  uint32_t value = c->full ? 0 : cache_find(c, n, mixed);
+  uint32_t value = cache_find(c, n, mixed);
+  uint64_t *slot;
   if (value && (tiny || cache_is(c, value, word, n, word + n, part))) return value;
+  if (c->full || (c->shared && !table_room(c, n, mixed))) return 0;
   if (tiny && count == 1) {
     value = *ids + 1;
-  } else if (c->full || !record_put(c, word, tiny ? 0 : n, part, ids, count, &value)) {
-    c->full = true;
+  } else if (!record_put(c, word, tiny ? 0 : n, part, ids, count, &value)) {
+    __atomic_store_n(&c->full, true, __ATOMIC_RELAXED);
     return 0;
   }
   while (value & c->upper || c->taken[!tiny] >= (CACHE_WAYS << c->bits) / 8 * 6)
-    if (!table_grow(c)) break;
-  if (value & c->upper) return 0;
-  table_put(c, n, mixed, value);
+    if (c->shared || !table_grow(c)) break;
+  if (value & c->upper || !(slot = table_room(c, n, mixed))) return 0;
+  c->taken[!tiny] += !*slot;
+  __atomic_store_n(slot, mixed << c->bits | value, __ATOMIC_RELEASE);
+  return value;
+}
+
+uint32_t cache_keep(struct cache *c, const char *word, size_t n, bool part, uint64_t mixed,
+                    const uint32_t *ids, size_t count) {
+  if (!c->shared) return keep(c, word, n, part, mixed, ids, count);
+  while (atomic_flag_test_and_set_explicit(&c->busy, memory_order_acquire)) continue;
+  uint32_t value = keep(c, word, n, part, mixed, ids, count);
+  atomic_flag_clear_explicit(&c->busy, memory_order_release);
   return value;
 }

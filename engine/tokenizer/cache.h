@@ -4,6 +4,7 @@
 #ifndef LATHE_TOKENIZER_CACHE_H
 #define LATHE_TOKENIZER_CACHE_H
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "tokenizer/parts.h"
@@ -15,20 +16,31 @@
 #define CACHE_WAYS  8u   /* slots of a bucket: one line of the processor's cache */
 
 struct cache {
-  /* 2^(bits + 1) buckets: first those of tiny words, then those of longer ones */
+  /* read for every word: 2^(bits + 1) buckets, first those of tiny words, then those of longer ones */
   _Alignas(64) uint64_t *slots;
   uint64_t upper; /* the bits of a slot that are the word's; those below are the value */
   unsigned bits;
-  size_t taken[2];   /* slots, of tiny words and of longer ones */
   uint32_t ids;      /* values from 1 to this are an id + 1; those above, places in the arena */
   uint64_t *arena;   /* records */
-  size_t used, cap;  /* of it, in units of 8 bytes */
+  size_t cap;        /* of it, in units of 8 bytes */
+  struct cuts *cuts; /* NULL: not yet, or they cannot be had; cache_cuts reads it */
   bool apart;        /* parts of words and words may have other tokens */
-  bool full;         /* it must be emptied before more is kept */
-  unsigned next;     /* which slot of a full bucket goes next */
-  struct cuts *cuts; /* NULL: not yet, or they cannot be had */
+  bool shared;       /* by threads: words are only added, until cache_share */
+  /* written when a word is kept */
+  _Alignas(64) atomic_flag busy; /* guards the rest, when shared */
+  bool full;                     /* nothing more is kept; cache_is_full reads it */
+  unsigned next;                 /* which slot of a full bucket goes next */
+  size_t taken[2];               /* slots, of tiny words and of longer ones */
+  size_t used;                   /* of the arena */
   uint32_t misses;
 };
+
+static inline const struct cuts *cache_cuts(const struct cache *c) {
+  return __atomic_load_n(&c->cuts, __ATOMIC_ACQUIRE);
+}
+static inline bool cache_is_full(const struct cache *c) {
+  return __atomic_load_n(&c->full, __ATOMIC_RELAXED);
+}
 
 /* What is looked up together: words, or parts of words, of up to CACHE_LONG bytes. */
 struct cache_batch {
@@ -46,7 +58,10 @@ struct cache_batch {
 /* Tables for a tokenizer with that many ids, if there are none yet; apart: parts are not taken for
  * words. False: there is no memory. */
 bool cache_ready(struct cache *c, size_t ids, bool apart);
-/* Forgets all words. */
+/* Makes it ready for threads that encode so many bytes: what is full is emptied, and it has the size that it
+ * will keep. Called by one thread while no other uses it. False: there is no memory. */
+bool cache_share(struct cache *c, size_t ids, bool apart, size_t bytes);
+/* Forgets all words. Not while it is shared. */
 void cache_empty(struct cache *c);
 /* The values of the words that were put into a batch since the last time; those of longer words need
  * cache_is. Records are asked for meanwhile. */

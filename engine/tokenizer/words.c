@@ -55,7 +55,7 @@ static void keep_wholes(const struct words *j) {
   const struct vocab *v = &j->t->vocab;
   struct cache *c = j->w->cache;
   if (!j->t->bpe.ignore_merges || j->kind != BPE_BYTES) return;
-  for (uint32_t id = 0; id < v->size && !c->full; id++) {
+  for (uint32_t id = 0; id < v->size && !cache_is_full(c); id++) {
     const char *word = v->blob.data + v->bytes_at[id];
     size_t n = v->bytes_len[id];
     if (!n || n > CACHE_SHORT || v->at[id] >= v->model_end) continue;
@@ -64,15 +64,16 @@ static void keep_wholes(const struct words *j) {
   }
 }
 
-static const struct cuts *cuts_of(const struct words *j, size_t misses) {
+static const struct cuts *cuts_of(const struct words *j, uint32_t misses) {
   struct cache *c = j->w->cache;
-  if (j->whole) return NULL;
-  if (c->misses >= CUTS_FROM) return c->cuts;
-  c->misses += (uint32_t)misses;
-  if (c->misses < CUTS_FROM) return NULL;
-  c->cuts = cuts_new(j->t, j->kind);
+  const struct cuts *cuts = j->whole ? NULL : cache_cuts(c);
+  if (j->whole || cuts || __atomic_load_n(&c->misses, __ATOMIC_RELAXED) >= CUTS_FROM) return cuts;
+  uint32_t now = __atomic_add_fetch(&c->misses, misses, __ATOMIC_RELAXED);
+  if (now < CUTS_FROM || now - misses >= CUTS_FROM) return NULL; /* one thread makes them */
+  struct cuts *made = cuts_new(j->t, j->kind);
+  __atomic_store_n(&c->cuts, made, __ATOMIC_RELEASE);
   keep_wholes(j);
-  return c->cuts;
+  return made;
 }
 
 static int merged(const struct words *j, const char *word, size_t n, uint64_t at) {
@@ -113,7 +114,7 @@ static int one(const struct words *j, const char *word, size_t n, const char *en
   if (n > CACHE_LONG) return miss(j, word, n, end, part, 0, at);
   bool apart = part && c->apart;
   uint64_t key = cache_key_of(word, n, end, apart);
-  uint32_t value = c->full ? 0 : cache_find(c, n, key);
+  uint32_t value = cache_find(c, n, key);
   bool found = n <= CACHE_TINY ? value : value && cache_is(c, value, word, n, end, apart);
   if (found && value <= c->ids) return append(j, &(uint32_t){value - 1}, 1, at);
   if (found) return append_record(j, value, at);
@@ -171,7 +172,7 @@ static void missing_find(const struct words *j, struct missing *m) {
   struct bpe_lane lanes[BPE_LANES];
   uint32_t ids[BPE_LANE];
   size_t count = 0;
-  const struct cuts *cuts = cuts_of(j, m->count);
+  const struct cuts *cuts = cuts_of(j, (uint32_t)m->count);
   if (j->t->bpe.ignore_merges) missing_wholes(j, m, cuts);
   for (size_t i = 0; i < m->count; i++) {
     const struct missing_word *w = &m->words[i];
@@ -188,6 +189,7 @@ static void missing_find(const struct words *j, struct missing *m) {
 /* Gives the words of a batch a value: but for those that must go alone. */
 static void find_batch(const struct words *j, struct cache_batch *b, const char *end) {
   const struct cache *c = j->w->cache;
+  const struct cuts *cuts = cache_cuts(c);
   struct missing m = {.b = b};
   if (b->found < b->count) cache_find_all(c, b);
   for (size_t i = 0; i < b->longer; i++) { /* whose record may be another word's */
@@ -197,12 +199,12 @@ static void find_batch(const struct words *j, struct cache_batch *b, const char 
     b->values[k] = 0;
     b->lacking[b->lacks++] = (uint16_t)k;
   }
-  for (size_t i = 0; i < b->lacks && !c->full; i++) {
+  for (size_t i = 0; i < b->lacks && !cache_is_full(c); i++) {
     size_t k = b->lacking[i];
     bool part = cache_batch_part(b, k);
     uint64_t key = cache_key_of(b->words[k], b->lens[k], end, part && c->apart);
     m.words[m.count++] = (struct missing_word){key, (uint16_t)k, part};
-    if (c->cuts) cuts_prefetch(c->cuts, b->lens[k], key);
+    if (cuts) cuts_prefetch(cuts, b->lens[k], key);
     if (m.count == BPE_LANES) missing_find(j, &m);
   }
   if (m.count) missing_find(j, &m);
@@ -218,7 +220,7 @@ INLINE void take_found(const struct words *j, const struct cache_batch *b, size_
                        bool counting) {
   const struct cache *c = j->w->cache;
   const uint64_t *arena = c->arena;
-  uint32_t ids = c->ids, most = ids + (uint32_t)c->used;
+  uint32_t ids = c->ids, most = ids + (uint32_t)c->cap;
   uint32_t *out = j->out->ids + j->out->count;
   size_t k = *i, many = 0;
   for (; k < b->count; k++) {
@@ -247,7 +249,7 @@ static int take_batch(const struct words *j, struct cache_batch *b, const char *
                       uint64_t base) {
   struct cache *c = j->w->cache;
   int rc = 0;
-  if (c->full) {
+  if (cache_is_full(c) && !c->shared) {
     cache_empty(c);
     b->found = b->lacks = 0;
   }
@@ -314,7 +316,7 @@ static size_t first_cut(const struct words *j, const struct cuts *cuts, const ch
 /* A word of any length, anywhere. */
 static int walk_any(struct walk *w, const char *word, size_t n) {
   const struct words *j = w->j;
-  const struct cuts *cuts = j->whole ? NULL : j->w->cache->cuts;
+  const struct cuts *cuts = j->whole ? NULL : cache_cuts(j->w->cache);
   size_t to = first_cut(j, cuts, word, n);
   bool part = to < n, apart = part && j->w->cache->apart;
   int rc = 0;
@@ -372,7 +374,7 @@ static int walk_pieces(struct walk *w, const struct cuts *cuts, size_t start, co
 static int cached(const struct words *j, const char *s, size_t start, const uint32_t *ends,
                   size_t count, const char *end, uint64_t base) {
   struct walk w;
-  const struct cuts *cuts = j->whole ? NULL : j->w->cache->cuts;
+  const struct cuts *cuts = j->whole ? NULL : cache_cuts(j->w->cache);
   int rc = 0;
   w.j = j, w.s = s, w.end = end, w.base = base, w.batches = 0;
   cache_batch_reset(&w.b);
@@ -395,7 +397,7 @@ static bool has_cache(const struct words *j) {
 int words_one(const struct words *j, const char *word, size_t n, const char *end, uint64_t at) {
   if (!n || !has_cache(j))
     return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
-  if (j->w->cache->full) cache_empty(j->w->cache);
+  if (j->w->cache->full && !j->w->cache->shared) cache_empty(j->w->cache);
   return one(j, word, n, end, false, at);
 }
 
