@@ -70,9 +70,7 @@ const uint64_t cache_masks[CACHE_SHORT + 1][4] = {
 
 struct cache *cache_new(void) {
   struct cache *c = mem_aligned(sizeof *c); /* no line of memory that another thread writes to */
-  if (!c) return NULL;
-  memset(c, 0, sizeof *c);
-  atomic_flag_clear(&c->busy);
+  if (c) memset(c, 0, sizeof *c);
   return c;
 }
 
@@ -96,7 +94,7 @@ void cache_free(struct cache *c) {
 void cache_empty(struct cache *c) {
   memset(c->slots, 0, table_bytes(c->bits));
   c->taken[0] = c->taken[1] = 0;
-  c->used = 0;
+  c->used = LINE;
   c->full = false;
 }
 
@@ -110,8 +108,9 @@ static bool arena_grow(struct cache *c, size_t need) {
   if (cap < need) return false;
   uint64_t *grown = mem_aligned(arena_bytes(cap));
   if (!grown) return false;
-  memset(grown, 0, LINE * sizeof *grown); /* the first record is read for words that have none */
-  if (c->used) memcpy(grown, c->arena, c->used * sizeof *grown);
+  memset(grown, 0, LINE * sizeof *grown); /* a record that is read for words that have none */
+  if (!c->used) c->used = LINE;
+  if (c->arena) memcpy(grown, c->arena, c->used * sizeof *grown);
   mem_free_aligned(c->arena, arena_bytes(c->cap));
   c->arena = grown;
   c->cap = cap;
@@ -163,13 +162,28 @@ static bool table_grow(struct cache *c) {
   return true;
 }
 
-/* The slot where a word goes; NULL: there is none. */
-static uint64_t *table_room(struct cache *c, size_t n, uint64_t mixed) {
+/* Puts a slot into its bucket. False: that is full. Another thread may be quicker at a slot. */
+static bool table_put(struct cache *c, size_t n, uint64_t mixed, uint32_t value) {
   uint64_t *bucket = c->slots + (size_t)cache_bucket(c, n, mixed) * CACHE_WAYS;
-  unsigned way = 0;
-  while (way < CACHE_WAYS && bucket[way]) way++;
-  if (way < CACHE_WAYS) return bucket + way;
-  return c->shared ? NULL : bucket + CACHE_WAYS / 2 + c->next++ % (CACHE_WAYS / 2);
+  uint64_t slot = mixed << c->bits | value;
+  for (unsigned way = 0; way < CACHE_WAYS; way++) {
+    uint64_t empty = 0;
+    if (__atomic_load_n(&bucket[way], __ATOMIC_RELAXED)) continue;
+    if (!__atomic_compare_exchange_n(&bucket[way], &empty, slot, false, __ATOMIC_RELEASE,
+                                     __ATOMIC_RELAXED))
+      continue;
+    __atomic_fetch_add(&c->taken[n > CACHE_TINY], 1, __ATOMIC_RELAXED);
+    return true;
+  }
+  if (c->shared) return false;
+  bucket[CACHE_WAYS / 2 + c->next++ % (CACHE_WAYS / 2)] = slot;
+  return true;
+}
+
+/* Whether the word's bucket has room. */
+static bool table_room(const struct cache *c, size_t n, uint64_t mixed) {
+  const uint64_t *bucket = c->slots + (size_t)cache_bucket(c, n, mixed) * CACHE_WAYS;
+  return !__atomic_load_n(&bucket[CACHE_WAYS - 1], __ATOMIC_RELAXED);
 }
 
 bool cache_share(struct cache *c, size_t ids, bool apart, size_t bytes) {
@@ -291,9 +305,15 @@ uint64_t cache_key_of(const char *word, size_t n, const char *end, bool part) {
 
 /* Room for a record of so many units, within one line where it can be; its place in *at. */
 static bool arena_room(struct cache *c, size_t units, size_t *at) {
-  *at = c->used;
-  if (units <= LINE && *at % LINE + units > LINE) *at += LINE - *at % LINE;
-  return *at + units <= c->cap || (!c->shared && arena_grow(c, *at + units));
+  size_t used = __atomic_load_n(&c->used, __ATOMIC_RELAXED), to;
+  do {
+    bool split = units <= LINE && used % LINE + units > LINE;
+    *at = split ? used + LINE - used % LINE : used;
+    to = *at + units;
+    if (to > c->cap && (c->shared || !arena_grow(c, to))) return false;
+  } while (
+      !__atomic_compare_exchange_n(&c->used, &used, to, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+  return true;
 }
 
 static bool record_put(struct cache *c, const char *word, size_t n, bool part, const uint32_t *ids,
@@ -305,37 +325,23 @@ static bool record_put(struct cache *c, const char *word, size_t n, bool part, c
   if (words) record[words] = 0;
   memcpy(record + 1, word, n);
   if (count) memcpy(record + 1 + words, ids, count * sizeof *ids);
-  c->used = at + 1 + words + (count + 1) / 2;
   *value = (uint32_t)(c->ids + 1 + at);
   return true;
 }
 
-static uint32_t keep(struct cache *c, const char *word, size_t n, bool part, uint64_t mixed,
-                     const uint32_t *ids, size_t count) {
+uint32_t cache_keep(struct cache *c, const char *word, size_t n, bool part, uint64_t mixed,
+                    const uint32_t *ids, size_t count) {
   bool tiny = n <= CACHE_TINY;
   uint32_t value = cache_find(c, n, mixed);
-  uint64_t *slot;
   if (value && (tiny || cache_is(c, value, word, n, word + n, part))) return value;
-  if (c->full || (c->shared && !table_room(c, n, mixed))) return 0;
+  if (cache_is_full(c) || (c->shared && !table_room(c, n, mixed))) return 0;
   if (tiny && count == 1) {
     value = *ids + 1;
   } else if (!record_put(c, word, tiny ? 0 : n, part, ids, count, &value)) {
     __atomic_store_n(&c->full, true, __ATOMIC_RELAXED);
     return 0;
   }
-  while (value & c->upper || c->taken[!tiny] >= (CACHE_WAYS << c->bits) / 8 * 6)
-    if (c->shared || !table_grow(c)) break;
-  if (value & c->upper || !(slot = table_room(c, n, mixed))) return 0;
-  c->taken[!tiny] += !*slot;
-  __atomic_store_n(slot, mixed << c->bits | value, __ATOMIC_RELEASE);
-  return value;
-}
-
-uint32_t cache_keep(struct cache *c, const char *word, size_t n, bool part, uint64_t mixed,
-                    const uint32_t *ids, size_t count) {
-  if (!c->shared) return keep(c, word, n, part, mixed, ids, count);
-  while (atomic_flag_test_and_set_explicit(&c->busy, memory_order_acquire)) continue;
-  uint32_t value = keep(c, word, n, part, mixed, ids, count);
-  atomic_flag_clear_explicit(&c->busy, memory_order_release);
-  return value;
+  while (!c->shared && (value & c->upper || c->taken[!tiny] >= (CACHE_WAYS << c->bits) / 8 * 6))
+    if (!table_grow(c)) break;
+  return value & c->upper || !table_put(c, n, mixed, value) ? 0 : value;
 }

@@ -4,7 +4,6 @@
 #ifndef LATHE_TOKENIZER_CACHE_H
 #define LATHE_TOKENIZER_CACHE_H
 
-#include <stdatomic.h>
 #include <string.h>
 
 #include "tokenizer/parts.h"
@@ -26,13 +25,12 @@ struct cache {
   struct cuts *cuts; /* NULL: not yet, or they cannot be had; cache_cuts reads it */
   bool apart;        /* parts of words and words may have other tokens */
   bool shared;       /* by threads: words are only added, until cache_share */
-  /* written when a word is kept */
-  _Alignas(64) atomic_flag busy; /* guards the rest, when shared */
-  bool full;                     /* nothing more is kept; cache_is_full reads it */
-  unsigned next;                 /* which slot of a full bucket goes next */
-  size_t taken[2];               /* slots, of tiny words and of longer ones */
-  size_t used;                   /* of the arena */
+  /* written when a word is kept, by several threads when shared */
+  _Alignas(64) size_t used; /* of the arena */
+  size_t taken[2];          /* slots, of tiny words and of longer ones */
   uint32_t misses;
+  unsigned next; /* which slot of a full bucket goes next; not when shared */
+  bool full;     /* nothing more is kept; cache_is_full reads it */
 };
 
 static inline const struct cuts *cache_cuts(const struct cache *c) {
