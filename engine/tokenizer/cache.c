@@ -129,8 +129,8 @@ static uint64_t upper_bits(unsigned bits) {
   return ALL << (64 - KEY_BITS + bits);
 }
 
-bool cache_ready(struct cache *c, size_t ids, bool apart) {
-  unsigned bits = 6;
+/* Tables of 2^bits buckets a half, or more, where there are none. */
+static bool begin(struct cache *c, size_t ids, bool apart, unsigned bits) {
   if (c->slots) return true;
   while ((ids + 2 * ARENA_FIRST) & upper_bits(bits)) bits++; /* room for values */
   if (!c->arena && !arena_grow(c, 1)) return false;
@@ -141,6 +141,10 @@ bool cache_ready(struct cache *c, size_t ids, bool apart) {
   c->ids = (uint32_t)ids;
   c->apart = apart;
   return true;
+}
+
+bool cache_ready(struct cache *c, size_t ids, bool apart) {
+  return begin(c, ids, apart, 6);
 }
 
 /* Twice the buckets: one more bit of each slot names the bucket. False: it stays as it is. */
@@ -188,10 +192,12 @@ static bool table_room(const struct cache *c, size_t n, uint64_t mixed) {
 
 bool cache_share(struct cache *c, size_t ids, bool apart, size_t bytes) {
   size_t units = bytes / 8 < ARENA_MOST ? bytes / 8 : ARENA_MOST;
+  unsigned bits = 6;
+  while ((size_t)CACHE_WAYS << bits < bytes / TEXT_PER_SLOT && bits < BITS_MOST) bits++;
   c->shared = false;
-  if (!cache_ready(c, ids, apart)) return false;
+  if (!begin(c, ids, apart, bits)) return false;
   if (c->full) cache_empty(c);
-  while ((size_t)CACHE_WAYS << c->bits < bytes / TEXT_PER_SLOT && c->bits < BITS_MOST)
+  while (c->bits < bits)
     if (!table_grow(c)) return false;
   if (units > c->cap && !arena_grow(c, units)) return false;
   while (c->ids + c->cap + 1 > (uint64_t)~c->upper) /* room for values */
