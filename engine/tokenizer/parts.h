@@ -9,8 +9,8 @@
  *                 syntax, charset.c sets of characters and what the reference knows about each
  *   scan.c        the same for the known patterns, by hand: where words end
  *   front.c       recognises what allows the fast way: scanner, word cache, model
- *   words.c       words → ids through a cache;  cuts.c  words in parts
- *   bpe.c         the model: one word → ids
+ *   words.c       words → ids, many at once, through a cache (cache.c);  cuts.c  words in parts
+ *   bpe.c         the model: one word → ids (bpe_merge.c);  bpe_lanes.c  many short words
  *   batch.c       many texts over threads
  *   encode.c      the whole way from text to ids;  cut.c  where a long text may be cut for it
  *   decoder.c     the file's decoder: token strings → text;  decode.c  the whole way back
