@@ -87,7 +87,8 @@ static inline uint32_t bpe_rank_hashed(const struct bpe *b, uint64_t h, uint32_t
 }
 static inline uint32_t bpe_rank(const struct bpe *b, uint32_t left, uint32_t right) {
   uint32_t rank = bpe_rank_hashed(b, bpe_hash(b, left, right), left, right);
-  __builtin_prefetch(&b->merges[rank == BPE_NO_RANK ? 0 : rank]); /* soon asked for, if merged */
+  bool none = rank == BPE_NO_RANK; /* else it is soon asked for, if it is merged */
+  __builtin_prefetch(none ? (const void *)b->slots : (const void *)&b->merges[rank]);
   return rank;
 }
 
