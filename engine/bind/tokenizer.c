@@ -340,8 +340,8 @@ static void push_range(lua_State *L, const uint32_t *ids, size_t n, bool packed)
   }
 }
 
-/* What a batch makes in Lua while threads encode: ids into the list at index 1. An error of Lua's must not
- * leave the call in which threads are at work. */
+/* What a batch makes in Lua while threads encode: ids into the list at index 1. An error of Lua's must
+ * not leave the call in which threads are at work. */
 struct giving {
   lua_State *L;
   const struct tokens *ids;

@@ -7,8 +7,8 @@
  *
  *   slot   ┌── rank ──┬ twin ┬── tag ──┐       merges[rank]   left, right, result
  *
- * Every pair that is in the table is found with its rank, in its bucket or, if that is full, in the next one that
- * is not. A pair that is not may be found with that of another one (once in some hundreds): whoever
+ * Every pair that is in the table is found with its rank, in its bucket or, if that is full, in the
+ * next one. A pair that is not may be found with that of another one (once in some hundreds): whoever
  * wants to merge must look at merges[rank] anyway and sees then. `twin` is set where another pair with
  * the same tag had to be put further on; there the pair is compared at once.
  *

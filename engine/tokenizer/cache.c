@@ -35,7 +35,7 @@
 #define ARENA_LARGE ((size_t)1 << 16)
 #define ARENA_MOST  ((size_t)1 << 22)
 #define LINE        8u /* units */
-/* Bytes of text for each slot of a half when its size cannot change: about one word in thirty is new. */
+/* Bytes of text for each slot of a half when it cannot grow: about one word in thirty is new. */
 #define TEXT_PER_SLOT 128u
 
 /* A slot is written once while others read it, and its record before it. Records are reached through

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Between cache.c and words.c: words that were already encoded, found again by the batch. What it looks
- * like in memory is told in cache.c. */
+/* Words that were already encoded, found again many at once; for words.c, cuts.c and batch.c. What
+ * that looks like in memory is told in cache.c. */
 #ifndef LATHE_TOKENIZER_CACHE_H
 #define LATHE_TOKENIZER_CACHE_H
 
@@ -56,8 +56,8 @@ struct cache_batch {
 /* Tables for a tokenizer with that many ids, if there are none yet; apart: parts are not taken for
  * words. False: there is no memory. */
 bool cache_ready(struct cache *c, size_t ids, bool apart);
-/* Makes it ready for threads that encode so many bytes: what is full is emptied, and it has the size that it
- * will keep. Called by one thread while no other uses it. False: there is no memory. */
+/* Makes it ready for threads that encode so many bytes: what is full is emptied, and it gets the size
+ * that it will keep. Called by one thread while no other uses it. False: there is no memory. */
 bool cache_share(struct cache *c, size_t ids, bool apart, size_t bytes);
 /* Forgets all words. Not while it is shared. */
 void cache_empty(struct cache *c);

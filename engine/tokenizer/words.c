@@ -212,8 +212,8 @@ static void find_batch(const struct words *j, struct cache_batch *b, const char 
 
 /* ---- many words ---- */
 
-/* Of a record as many ids are copied whether it has them or not. What is behind it another thread may be
- * writing; that is not used, which the race detector cannot know. */
+/* Of a record as many ids are copied whether it has them or not. What is behind it another thread may
+ * be writing; that is not used, which the race detector cannot know. */
 #define INLINE_IDS 4
 #if defined(__SANITIZE_THREAD__)
 #define COPIED_IDS(count) (count)
