@@ -21,8 +21,7 @@
 #include "tokenizer/cache.h"
 
 #define PIECE ((size_t)1 << 20) /* longer texts are cut into pieces of about this */
-
-#define EACH 16 /* pieces taken at once, at most */
+#define EACH  16                /* pieces taken at once, at most */
 
 struct sheaf {
   struct tokens ids;

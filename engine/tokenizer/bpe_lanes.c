@@ -27,6 +27,10 @@ INLINE uint32_t key_of(uint32_t rank, uint32_t place) {
 
 /* ---- beginning ---- */
 
+static void ask_nothing(struct bpe_lane *lane) {
+  lane->asked[0] = lane->asked[1] = (struct bpe_asked){0, BPE_LANE, NO_KEY};
+}
+
 static void begin_bytes(const struct bpe *b, struct bpe_lane *lane, const char *word, size_t n) {
   const unsigned char *s = (const unsigned char *)word;
   for (uint32_t i = 0; i < n; i++) lane->ids[i] = b->byte_id[s[i]];
@@ -61,7 +65,7 @@ bool bpe_lane_begin(const struct bpe *b, struct bpe_lane *lane, const char *word
   if (!n || n > BPE_LANE || b->prefix_len || b->suffix_len) return false;
   if (32 - b->rank_shift > BPE_LANE_RANK || (kind == BPE_BYTES && !b->complete)) return false;
   lane->wide = n > HALF;
-  lane->asked[0] = lane->asked[1] = (struct bpe_asked){0, BPE_LANE, NO_KEY};
+  ask_nothing(lane);
   for (int i = 0; i < HALF; i++) lane->keys[i] = NO_KEY;
   for (int i = HALF; lane->wide && i < BPE_LANE; i++) lane->keys[i] = NO_KEY;
   if (kind != BPE_BYTES) return begin_characters(b, lane, word, n, kind == BPE_SPACES);
@@ -141,10 +145,6 @@ INLINE void ask(const struct bpe *b, struct bpe_asked *a, uint32_t place, uint32
   a->place = none ? BPE_LANE : place;
   a->none = none ? NO_KEY : 0;
   __builtin_prefetch(&b->slots[bpe_home(b, a->hash) * BPE_BUCKET]);
-}
-
-static void ask_nothing(struct bpe_lane *lane) {
-  lane->asked[0] = lane->asked[1] = (struct bpe_asked){0, BPE_LANE, NO_KEY};
 }
 
 INLINE void merge(const struct bpe *restrict b, struct bpe_lane *restrict lane) {

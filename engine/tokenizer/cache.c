@@ -197,11 +197,9 @@ bool cache_share(struct cache *c, size_t ids, bool apart, size_t bytes) {
   c->shared = false;
   if (!begin(c, ids, apart, bits)) return false;
   if (c->full) cache_empty(c);
-  while (c->bits < bits)
-    if (!table_grow(c)) return false;
-  if (units > c->cap && !arena_grow(c, units)) return false;
-  while (c->ids + c->cap + 1 > (uint64_t)~c->upper) /* room for values */
-    if (!table_grow(c)) return false;
+  while (c->bits < bits && table_grow(c)) continue;
+  if (units > c->cap) arena_grow(c, units);
+  while (c->ids + c->cap + 1 > (uint64_t)~c->upper && table_grow(c)) continue; /* room for values */
   c->shared = true;
   return true;
 }
@@ -220,11 +218,13 @@ static unsigned match(const uint64_t *bucket, uint64_t want, uint64_t upper) {
   return m;
 }
 
+/* The slot is compared again: one that was empty, and matched as such, another thread may have filled
+ * meanwhile. */
 INLINE uint32_t find(const uint64_t *bucket, uint64_t want, uint64_t upper, match_fn *how) {
   unsigned m = how(bucket, want, upper);
   const uint64_t *slot = &bucket[__builtin_ctz(m | 1u << (CACHE_WAYS - 1))];
-  uint32_t value = (uint32_t)(__atomic_load_n(slot, SLOT_ORDER) & ~upper);
-  return m ? value : 0;
+  uint64_t v = __atomic_load_n(slot, SLOT_ORDER);
+  return (v ^ want) & upper ? 0 : (uint32_t)(v & ~upper);
 }
 
 INLINE void find_all(const struct cache *c, struct cache_batch *b, match_fn *how) {

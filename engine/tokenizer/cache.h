@@ -57,7 +57,8 @@ struct cache_batch {
  * words. False: there is no memory. */
 bool cache_ready(struct cache *c, size_t ids, bool apart);
 /* Makes it ready for threads that encode so many bytes: what is full is emptied, and it gets the size
- * that it will keep. Called by one thread while no other uses it. False: there is no memory. */
+ * that it will keep. Called by one thread while no other uses it. False: there is no memory for
+ * any; for less than wanted, less is kept. */
 bool cache_share(struct cache *c, size_t ids, bool apart, size_t bytes);
 /* Forgets all words. Not while it is shared. */
 void cache_empty(struct cache *c);
