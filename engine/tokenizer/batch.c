@@ -32,7 +32,7 @@ struct tokenizer_team {
   const struct tokenizer *t;
   struct pool *pool;
   struct tokenizer_work **works; /* one a lane */
-  struct cache *cache;           /* theirs; NULL: one lane has its own */
+  struct cache **caches;         /* theirs */
   size_t count;
   atomic_flag busy;    /* guards what follows */
   struct sheaf *spare; /* sheaves to be used again */
@@ -51,23 +51,13 @@ void tokenizer_team_free(struct tokenizer_team *team) {
   if (!team) return;
   pool_free(team->pool);
   for (size_t i = 0; i < team->count; i++) tokenizer_work_free(team->works[i]);
-  cache_free(team->cache);
   for (struct sheaf *s = team->spare, *next; s; s = next) {
     next = s->next;
     sheaf_free(s);
   }
   mem_free(team->works);
+  mem_free(team->caches);
   mem_free(team);
-}
-
-static int lane_new(struct tokenizer_team *team, struct err *err) {
-  struct tokenizer_work **work = &team->works[team->count];
-  int rc = tokenizer_work_new(work, team->t, err);
-  if (rc || !team->cache) return rc;
-  cache_free((*work)->cache);
-  (*work)->cache = team->cache;
-  (*work)->borrowed = true;
-  return 0;
 }
 
 int tokenizer_team_new(struct tokenizer_team **out, const struct tokenizer *t, unsigned threads,
@@ -79,10 +69,15 @@ int tokenizer_team_new(struct tokenizer_team **out, const struct tokenizer *t, u
   team->t = t;
   atomic_flag_clear(&team->busy);
   team->works = mem_zeros(threads, sizeof *team->works);
-  if (!team->works) rc = err_nomem(err, threads * sizeof *team->works, "a team of threads");
+  team->caches = mem_zeros(threads, sizeof *team->caches);
+  if (!team->works || !team->caches)
+    rc = err_nomem(err, threads * sizeof *team->works, "a team of threads");
   if (!rc && threads > 1) rc = pool_new(&team->pool, threads, err);
-  if (!rc && threads > 1 && !(team->cache = cache_new())) rc = err_nomem(err, 0, "word cache");
-  for (; !rc && team->count < threads; team->count++) rc = lane_new(team, err);
+  while (!rc && team->count < threads) {
+    struct tokenizer_work **work = &team->works[team->count];
+    if ((rc = tokenizer_work_new(work, t, err))) break;
+    team->caches[team->count++] = (*work)->cache;
+  }
   if (rc)
     tokenizer_team_free(team);
   else
@@ -292,9 +287,10 @@ static int cut_texts(struct batch *b, size_t texts, struct err *err) {
 static int share_cache(struct batch *b, size_t texts, struct err *err) {
   const struct tokenizer *t = b->team->t;
   size_t bytes = 0;
-  if (!b->team->cache) return 0;
+  if (b->team->count == 1) return 0;
   for (size_t i = 0; i < texts; i++) bytes += b->texts[i].n;
-  if (cache_share(b->team->cache, t->vocab.size, t->bpe.ignore_merges, bytes)) return 0;
+  if (cache_share(b->team->caches, b->team->count, t->vocab.size, t->bpe.ignore_merges, bytes))
+    return 0;
   return err_nomem(err, 0, "word cache");
 }
 

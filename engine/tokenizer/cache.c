@@ -17,6 +17,9 @@
  * The table begins small and doubles when six slots of eight are taken in one of its halves. A bucket
  * that is full keeps its first four; an arena that is full empties everything. At most 16 MiB of table
  * and 32 MiB of arena for one work. Results do not depend on any of it.
+ *
+ *   shared  by threads, it has the size that the text asks for and keeps it, and words are only added:
+ *           without a lock, a slot by compare-and-swap, a record in room that the thread took before
  */
 #include "tokenizer/cache.h"
 
@@ -34,9 +37,11 @@
 #define ARENA_FIRST ((size_t)1 << 12) /* units */
 #define ARENA_LARGE ((size_t)1 << 16)
 #define ARENA_MOST  ((size_t)1 << 22)
-#define LINE        8u /* units */
-/* Bytes of text for each slot of a half when it cannot grow: about one word in thirty is new. */
-#define TEXT_PER_SLOT 128u
+#define LINE        8u   /* units */
+#define ROOM        512u /* what a thread takes of a shared one: more than any record */
+/* Bytes of text for each slot of a half when it cannot grow: about one word in thirty is new. Records
+ * are a half of a text of 1 MB, a fifth of one of 68 MB. */
+#define TEXT_PER_SLOT 256u
 
 /* A slot is written once while others read it, and its record before it. Records are reached through
  * slots, which orders the loads on any processor; only the race detector has to be told. */
@@ -70,7 +75,9 @@ const uint64_t cache_masks[CACHE_SHORT + 1][4] = {
 
 struct cache *cache_new(void) {
   struct cache *c = mem_aligned(sizeof *c); /* no line of memory that another thread writes to */
-  if (c) memset(c, 0, sizeof *c);
+  if (!c) return NULL;
+  memset(c, 0, sizeof *c);
+  c->first = c;
   return c;
 }
 
@@ -85,32 +92,34 @@ static size_t table_bytes(unsigned bits) {
 
 void cache_free(struct cache *c) {
   if (!c) return;
-  mem_free_aligned(c->slots, table_bytes(c->bits));
-  mem_free_aligned(c->arena, arena_bytes(c->cap));
-  cuts_free(c->cuts);
+  if (c->first == c) {
+    mem_free_aligned(c->slots, table_bytes(c->bits));
+    mem_free_aligned(c->arena, arena_bytes(c->cap));
+    cuts_free(c->cuts);
+  }
   mem_free_aligned(c, sizeof *c);
 }
 
 void cache_empty(struct cache *c) {
   memset(c->slots, 0, table_bytes(c->bits));
   c->taken[0] = c->taken[1] = 0;
-  c->used = LINE;
+  c->at = LINE;
+  c->end = c->cap;
   c->full = false;
 }
 
 /* ---- the arena ---- */
 
-/* Twice as large; a large one at once as large as it may become, since memory that is never touched
- * costs nothing. */
-static bool arena_grow(struct cache *c, size_t need) {
+/* Twice as large, with what is used of it; a large one at once as large as it may become, since memory
+ * that is never touched costs nothing. */
+static bool arena_grow(struct cache *c, size_t used, size_t need) {
   size_t cap = c->cap ? c->cap : ARENA_FIRST;
   while (cap < need && cap < ARENA_MOST) cap = cap < ARENA_LARGE ? cap * 2 : ARENA_MOST;
   if (cap < need) return false;
   uint64_t *grown = mem_aligned(arena_bytes(cap));
   if (!grown) return false;
   memset(grown, 0, LINE * sizeof *grown); /* a record that is read for words that have none */
-  if (!c->used) c->used = LINE;
-  if (c->arena) memcpy(grown, c->arena, c->used * sizeof *grown);
+  if (used) memcpy(grown, c->arena, used * sizeof *grown);
   mem_free_aligned(c->arena, arena_bytes(c->cap));
   c->arena = grown;
   c->cap = cap;
@@ -133,13 +142,15 @@ static uint64_t upper_bits(unsigned bits) {
 static bool begin(struct cache *c, size_t ids, bool apart, unsigned bits) {
   if (c->slots) return true;
   while ((ids + 2 * ARENA_FIRST) & upper_bits(bits)) bits++; /* room for values */
-  if (!c->arena && !arena_grow(c, 1)) return false;
+  if (!c->arena && !arena_grow(c, 0, 1)) return false;
   c->slots = table_new(bits);
   if (!c->slots) return false;
   c->bits = bits;
   c->upper = upper_bits(bits);
   c->ids = (uint32_t)ids;
   c->apart = apart;
+  c->at = LINE;
+  c->end = c->cap;
   return true;
 }
 
@@ -167,21 +178,26 @@ static bool table_grow(struct cache *c) {
 }
 
 /* Puts a slot into its bucket. False: that is full. Another thread may be quicker at a slot. */
-static bool table_put(struct cache *c, size_t n, uint64_t mixed, uint32_t value) {
+static bool table_put_shared(struct cache *c, size_t n, uint64_t mixed, uint32_t value) {
   uint64_t *bucket = c->slots + (size_t)cache_bucket(c, n, mixed) * CACHE_WAYS;
   uint64_t slot = mixed << c->bits | value;
   for (unsigned way = 0; way < CACHE_WAYS; way++) {
     uint64_t empty = 0;
     if (__atomic_load_n(&bucket[way], __ATOMIC_RELAXED)) continue;
-    if (!__atomic_compare_exchange_n(&bucket[way], &empty, slot, false, __ATOMIC_RELEASE,
-                                     __ATOMIC_RELAXED))
-      continue;
-    __atomic_fetch_add(&c->taken[n > CACHE_TINY], 1, __ATOMIC_RELAXED);
-    return true;
+    if (__atomic_compare_exchange_n(&bucket[way], &empty, slot, false, __ATOMIC_RELEASE,
+                                    __ATOMIC_RELAXED))
+      return true;
   }
-  if (c->shared) return false;
-  bucket[CACHE_WAYS / 2 + c->next++ % (CACHE_WAYS / 2)] = slot;
-  return true;
+  return false;
+}
+
+static void table_put(struct cache *c, size_t n, uint64_t mixed, uint32_t value) {
+  uint64_t *bucket = c->slots + (size_t)cache_bucket(c, n, mixed) * CACHE_WAYS;
+  unsigned way = 0;
+  while (way < CACHE_WAYS && bucket[way]) way++;
+  c->taken[n > CACHE_TINY] += way < CACHE_WAYS;
+  if (way == CACHE_WAYS) way = CACHE_WAYS / 2 + c->next++ % (CACHE_WAYS / 2);
+  bucket[way] = mixed << c->bits | value;
 }
 
 /* Whether the word's bucket has room. */
@@ -190,17 +206,38 @@ static bool table_room(const struct cache *c, size_t n, uint64_t mixed) {
   return !__atomic_load_n(&bucket[CACHE_WAYS - 1], __ATOMIC_RELAXED);
 }
 
-bool cache_share(struct cache *c, size_t ids, bool apart, size_t bytes) {
-  size_t units = bytes / 8 < ARENA_MOST ? bytes / 8 : ARENA_MOST;
-  unsigned bits = 6;
-  while ((size_t)CACHE_WAYS << bits < bytes / TEXT_PER_SLOT && bits < BITS_MOST) bits++;
-  c->shared = false;
-  if (!begin(c, ids, apart, bits)) return false;
-  if (c->full) cache_empty(c);
-  while (c->bits < bits && table_grow(c)) continue;
-  if (units > c->cap) arena_grow(c, units);
-  while (c->ids + c->cap + 1 > (uint64_t)~c->upper && table_grow(c)) continue; /* room for values */
+/* The memory of the first, as it is now. */
+static void follow(struct cache *c, struct cache *first, bool emptied) {
+  c->slots = first->slots;
+  c->upper = first->upper;
+  c->bits = first->bits;
+  c->ids = first->ids;
+  c->arena = first->arena;
+  c->cap = first->cap;
+  c->apart = first->apart;
+  c->first = first;
   c->shared = true;
+  if (emptied) c->at = c->end = 0;
+}
+
+bool cache_share(struct cache *const *all, size_t count, size_t ids, bool apart, size_t bytes) {
+  struct cache *c = all[0];
+  size_t units = bytes / 8 < ARENA_MOST ? bytes / 8 : ARENA_MOST;
+  size_t values = ids + (units < ARENA_MOST / 2 ? units : ARENA_MOST / 2);
+  unsigned bits = 6;
+  bool emptied = c->full;
+  while ((size_t)CACHE_WAYS << bits < bytes / TEXT_PER_SLOT && bits < BITS_MOST) bits++;
+  while (values & upper_bits(bits) && bits < BITS_MOST) bits++;
+  if (!begin(c, ids, apart, bits)) return false;
+  if (emptied) cache_empty(c);
+  if (emptied || !c->shared) {
+    c->used = (c->at + LINE - 1) / LINE * LINE;
+    c->at = c->end = 0;
+    c->shared = true;
+  }
+  while (c->bits < bits && table_grow(c)) continue;
+  if (units > c->cap) arena_grow(c, c->used, units);
+  for (size_t i = 1; i < count; i++) follow(all[i], c, emptied);
   return true;
 }
 
@@ -310,22 +347,38 @@ uint64_t cache_key_of(const char *word, size_t n, const char *end, bool part) {
 /* ---- keeping ---- */
 
 /* Room for a record of so many units, within one line where it can be; its place in *at. */
-static bool arena_room(struct cache *c, size_t units, size_t *at) {
-  size_t used = __atomic_load_n(&c->used, __ATOMIC_RELAXED), to;
+static bool room_take(struct cache *c, size_t units, size_t *at) {
+  bool split = units <= LINE && c->at % LINE + units > LINE;
+  *at = split ? c->at + LINE - c->at % LINE : c->at;
+  if (*at + units > c->end) return false;
+  c->at = *at + units;
+  return true;
+}
+
+/* More of the arena, for a record of so many units. */
+static bool room_more(struct cache *c, size_t units) {
+  if (!c->shared) {
+    if (!arena_grow(c, c->at, c->at + LINE + units)) return false;
+    c->end = c->cap;
+    return true;
+  }
+  size_t *used = &c->first->used, from = __atomic_load_n(used, __ATOMIC_RELAXED);
+  size_t values = (size_t)~c->upper - c->ids, most = c->cap < values ? c->cap : values;
   do {
-    bool split = units <= LINE && used % LINE + units > LINE;
-    *at = split ? used + LINE - used % LINE : used;
-    to = *at + units;
-    if (to > c->cap && (c->shared || !arena_grow(c, to))) return false;
-  } while (
-      !__atomic_compare_exchange_n(&c->used, &used, to, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    if (from + ROOM > most) return false;
+  } while (!__atomic_compare_exchange_n(used, &from, from + ROOM, true, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED));
+  c->at = from;
+  c->end = from + ROOM;
   return true;
 }
 
 static bool record_put(struct cache *c, const char *word, size_t n, bool part, const uint32_t *ids,
                        size_t count, uint32_t *value) {
   size_t words = (n + 7) / 8, at;
-  if (!arena_room(c, 1 + words + (count + 1) / 2, &at)) return false;
+  size_t units = 1 + words + (count + 1) / 2;
+  while (!room_take(c, units, &at))
+    if (!room_more(c, units)) return false;
   uint64_t *record = c->arena + at;
   record[0] = (uint64_t)count << 32 | (part ? RECORD_PART : 0) | n;
   if (words) record[words] = 0;
@@ -344,10 +397,13 @@ uint32_t cache_keep(struct cache *c, const char *word, size_t n, bool part, uint
   if (tiny && count == 1) {
     value = *ids + 1;
   } else if (!record_put(c, word, tiny ? 0 : n, part, ids, count, &value)) {
-    __atomic_store_n(&c->full, true, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->first->full, true, __ATOMIC_RELAXED);
     return 0;
   }
-  while (!c->shared && (value & c->upper || c->taken[!tiny] >= (CACHE_WAYS << c->bits) / 8 * 6))
+  if (c->shared) return value & c->upper || !table_put_shared(c, n, mixed, value) ? 0 : value;
+  while (value & c->upper || c->taken[!tiny] >= (CACHE_WAYS << c->bits) / 8 * 6)
     if (!table_grow(c)) break;
-  return value & c->upper || !table_put(c, n, mixed, value) ? 0 : value;
+  if (value & c->upper) return 0;
+  table_put(c, n, mixed, value);
+  return value;
 }

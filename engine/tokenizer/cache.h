@@ -14,30 +14,35 @@
 #define CACHE_LONG  255u /* bytes of a word that is kept at all */
 #define CACHE_WAYS  8u   /* slots of a bucket: one line of the processor's cache */
 
+/* One thread's cache. Several may share the table and the arena of the first of them; what they all
+ * write then stands in that one, and each has a line of memory for what is its own. */
 struct cache {
-  /* read for every word: 2^(bits + 1) buckets, first those of tiny words, then those of longer ones */
+  /* 2^(bits + 1) buckets, first those of tiny words, then those of longer ones */
   _Alignas(64) uint64_t *slots;
   uint64_t upper; /* the bits of a slot that are the word's; those below are the value */
   unsigned bits;
-  uint32_t ids;      /* values from 1 to this are an id + 1; those above, places in the arena */
-  uint64_t *arena;   /* records */
-  size_t cap;        /* of it, in units of 8 bytes */
-  struct cuts *cuts; /* NULL: not yet, or they cannot be had; cache_cuts reads it */
-  bool apart;        /* parts of words and words may have other tokens */
-  bool shared;       /* by threads: words are only added, until cache_share */
-  /* written when a word is kept, by several threads when shared */
+  uint32_t ids;        /* values from 1 to this are an id + 1; those above, places in the arena */
+  uint64_t *arena;     /* records */
+  size_t cap;          /* of it, in units of 8 bytes */
+  size_t at, end;      /* room in it for this thread's next records */
+  struct cache *first; /* whose memory it is; mostly its own */
+  bool apart;          /* parts of words and words may have other tokens */
+  bool shared;         /* words are only added, until cache_share */
+  unsigned next;       /* which slot of a full bucket goes next; not when shared */
+  size_t taken[2];     /* slots, of tiny words and of longer ones; not when shared */
+  /* of `first`: read by all, seldom written */
+  _Alignas(64) struct cuts *cuts; /* NULL: not yet, or they cannot be had; cache_cuts reads it */
+  uint32_t misses;                /* counted until there are cuts */
+  bool full;                      /* nothing more is kept; cache_is_full reads it */
+  /* of `first`: written by all */
   _Alignas(64) size_t used; /* of the arena */
-  size_t taken[2];          /* slots, of tiny words and of longer ones */
-  uint32_t misses;
-  unsigned next; /* which slot of a full bucket goes next; not when shared */
-  bool full;     /* nothing more is kept; cache_is_full reads it */
 };
 
 static inline const struct cuts *cache_cuts(const struct cache *c) {
-  return __atomic_load_n(&c->cuts, __ATOMIC_ACQUIRE);
+  return __atomic_load_n(&c->first->cuts, __ATOMIC_ACQUIRE);
 }
 static inline bool cache_is_full(const struct cache *c) {
-  return __atomic_load_n(&c->full, __ATOMIC_RELAXED);
+  return __atomic_load_n(&c->first->full, __ATOMIC_RELAXED);
 }
 
 /* What is looked up together: words, or parts of words, of up to CACHE_LONG bytes. */
@@ -56,10 +61,11 @@ struct cache_batch {
 /* Tables for a tokenizer with that many ids, if there are none yet; apart: parts are not taken for
  * words. False: there is no memory. */
 bool cache_ready(struct cache *c, size_t ids, bool apart);
-/* Makes it ready for threads that encode so many bytes: what is full is emptied, and it gets the size
- * that it will keep. Called by one thread while no other uses it. False: there is no memory for
- * any; for less than wanted, less is kept. */
-bool cache_share(struct cache *c, size_t ids, bool apart, size_t bytes);
+/* Makes the caches of `count` threads one, for so many bytes of text: what is full is emptied, and it
+ * gets the size that it will keep. The memory is that of all[0], which outlives the use of the others;
+ * those have kept nothing before. Called by one thread while no other uses them. False: there is no
+ * memory for any; for less than wanted, less is kept. */
+bool cache_share(struct cache *const *all, size_t count, size_t ids, bool apart, size_t bytes);
 /* Forgets all words. Not while it is shared. */
 void cache_empty(struct cache *c);
 /* The values of the words that were put into a batch since the last time; those of longer words need

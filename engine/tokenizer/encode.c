@@ -35,7 +35,7 @@ int tokenizer_work_new(struct tokenizer_work **out, const struct tokenizer *t, s
 }
 
 static void work_clear(struct tokenizer_work *w) {
-  if (!w->borrowed) cache_free(w->cache);
+  cache_free(w->cache);
   bpe_scratch_clear(&w->scratch);
   buf_clear(&w->prefixed);
   aligned_clear(&w->normalized);

@@ -345,7 +345,6 @@ struct cache; /* words already encoded */
 struct tokenizer_work {
   _Alignas(64) const struct tokenizer *owner; /* a thread's own lines of memory */
   struct cache *cache;                        /* NULL: none */
-  bool borrowed;                              /* the cache is another's */
   struct bpe_scratch scratch;
   struct buf prefixed; /* a piece with a space put before it */
   struct aligned normalized;

@@ -50,29 +50,14 @@ static int append_record(const struct words *j, uint32_t value, uint64_t at) {
 
 #define CUTS_FROM 4096 /* misses after which cutting is prepared: it takes a millisecond or two */
 
-/* Of files that take a word for its token, whatever merging says: all such words. */
-static void keep_wholes(const struct words *j) {
-  const struct vocab *v = &j->t->vocab;
-  struct cache *c = j->w->cache;
-  if (!j->t->bpe.ignore_merges || j->kind != BPE_BYTES) return;
-  for (uint32_t id = 0; id < v->size && !cache_is_full(c); id++) {
-    const char *word = v->blob.data + v->bytes_at[id];
-    size_t n = v->bytes_len[id];
-    if (!n || n > CACHE_SHORT || v->at[id] >= v->model_end) continue;
-    if (!bpe_is_name(v->blob.data + v->at[id], v->len[id], word, n)) continue;
-    cache_keep(c, word, n, false, cache_key_of(word, n, word + n, false), &id, 1);
-  }
-}
-
 static const struct cuts *cuts_of(const struct words *j, uint32_t misses) {
-  struct cache *c = j->w->cache;
+  struct cache *c = j->w->cache->first;
   const struct cuts *cuts = j->whole ? NULL : cache_cuts(c);
   if (j->whole || cuts || __atomic_load_n(&c->misses, __ATOMIC_RELAXED) >= CUTS_FROM) return cuts;
   uint32_t now = __atomic_add_fetch(&c->misses, misses, __ATOMIC_RELAXED);
   if (now < CUTS_FROM || now - misses >= CUTS_FROM) return NULL; /* one thread makes them */
   struct cuts *made = cuts_new(j->t, j->kind);
   __atomic_store_n(&c->cuts, made, __ATOMIC_RELEASE);
-  keep_wholes(j);
   return made;
 }
 

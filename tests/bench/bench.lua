@@ -206,28 +206,49 @@ encode_rows("bpe-qwen", "qwen2.5", "BPE encode, Qwen2.5, 1 thread", { "tokenizer
   "; tiktoken does no NFC, so it may differ by a few tokens")
 encode_rows("bpe-llama2", "llama-2", "BPE encode, Llama 2, 1 thread", { "sentencepiece", "tokenizers" })
 
-local function threads_row(name, title, run_with)
+-- Two that know nothing of each other, each with a thread, a tokenizer and all the texts: what the machine has to give a second
+-- thread at the time. Processors are often halves of one core, or lent to others.
+local function two_apart(path, docs, method)
+  local packed = {}
+  for i, doc in ipairs(docs) do packed[i] = ("<s4"):pack(doc) end
+  local setup = json.encode { tokenizer = path, texts = put("texts.bin", table.concat(packed)), method = method }
+  local pair = {}
+  for i = 1, 2 do pair[i] = assert(worker.open { threads = 1, module = "tests.bench.apart", setup = setup }) end
+  local function both(job)
+    for i = 1, 2 do pair[i]:submit(i, job) end
+    for i = 1, 2 do
+      local _, fine, message = pair[i]:wait()
+      assert(fine, message)
+    end
+  end
+  return { before = function() both "load" end, run = function() both "run" end, after = function()
+    for i = 1, 2 do pair[i]:close() end
+  end }
+end
+
+local function threads_row(name, title, method)
   bench { name = name, title = title, unit = "MB/s", rounds = 7,
+    note = "'two apart': two of one thread at once, each with everything its own; together as fast as this machine lets two be",
     prepare = function()
       local path, input = vocabulary "gpt2", real_text()
+      local amount = input.bytes / MB
       local function with(threads)
         local tok
-        return function() tok = assert(tokenizer.load(path)) end, function() return run_with(tok, input.docs, threads) end
+        return function() tok = assert(tokenizer.load(path)) end,
+          function() return #tok[method](tok, input.docs, { threads = threads, packed = true }) end
       end
       local before, run = with(2)
       local before1, run1 = with(1)
-      return { amount = input.bytes / MB, before = before, run = run,
-        baseline = { name = "Lathe, 1 thread", amount = input.bytes / MB, before = before1, run = run1 } }
+      local apart = two_apart(path, input.docs, method)
+      return { amount = amount, before = before, run = run, baselines = {
+        { name = "Lathe, 1 thread", amount = amount, before = before1, run = run1 },
+        { name = "Lathe, two apart", amount = 2 * amount, before = apart.before, run = apart.run, after = apart.after } } }
     end }
 end
 
-threads_row("bpe-threads", "BPE count, GPT-2, 2 threads", function(tok, docs, threads)
-  return #tok:count_batch(docs, { threads = threads })
-end)
+threads_row("bpe-threads", "BPE count, GPT-2, 2 threads", "count_batch")
 -- The strings that Lua gets are made by one thread.
-threads_row("bpe-threads", "BPE encode, GPT-2, 2 threads", function(tok, docs, threads)
-  return #tok:encode_batch(docs, { threads = threads, packed = true })
-end)
+threads_row("bpe-threads", "BPE encode, GPT-2, 2 threads", "encode_batch")
 
 -- Ten times as much should take at most twelve times as long: a ratio of 0.83.
 local function scaling(name, title, vocab, make)
@@ -240,8 +261,8 @@ local function scaling(name, title, vocab, make)
       local large = make(10)
       local small = large:sub(1, #large // 10)
       return { amount = #large / MB, before = before, run = function() return #tok:encode_packed(large) end,
-        baseline = { name = "Lathe, a tenth of it", amount = #small / MB, before = before,
-          run = function() return #tok:encode_packed(small) end } }
+        baselines = { { name = "Lathe, a tenth of it", amount = #small / MB, before = before,
+          run = function() return #tok:encode_packed(small) end } } }
     end }
 end
 
@@ -693,7 +714,7 @@ local function run_peer(peers, b, p, last)
   return reply.check
 end
 
--- work: what prepare gave, or its baseline.
+-- work: what prepare gave, or one of its baselines.
 local function run_ours(work, seconds)
   if work.before then work.before() end
   collectgarbage()
@@ -733,22 +754,26 @@ local function one(peers, b)
     print(("%-32s skipped (%s)"):format(b.title, why))
     return
   end
-  local ready, seconds, slower = setup(peers, b, work), {}, nil
-  if work.baseline then
-    slower = { name = work.baseline.name, version = worker.version(), amount = work.baseline.amount, seconds = {} }
+  local ready, seconds, ours = setup(peers, b, work), {}, {}
+  for i, baseline in ipairs(work.baselines or {}) do
+    ours[i] = { name = baseline.name, version = worker.version(), amount = baseline.amount, seconds = {} }
   end
   local rounds = b.rounds or ROUNDS
   local first, last = 1, rounds -- of the rounds in which peers run
   if b.peers_once then first = rounds // 2 + 1; last = first end
   for round = 1, rounds do
     local check = run_ours(work, seconds)
-    if slower then run_ours(work.baseline, slower.seconds) end
+    for i, other in ipairs(ours) do run_ours(work.baselines[i], other.seconds) end
     for _, p in ipairs(round >= first and round <= last and ready or {}) do
       local other = run_peer(peers, b, p, round == last)
       if b.same and not p.skip and round == first then p.differs = not b.same(check, other) end
     end
   end
-  if slower then table.insert(ready, 1, slower) end
+  for _, baseline in ipairs(work.baselines or {}) do
+    if baseline.after then baseline.after() end
+  end
+  table.move(ready, 1, #ready, #ours + 1)
+  table.move(ours, 1, #ours, 1, ready)
   report(b, work, seconds, ready)
   return work.note or b.note
 end

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/pool.h"
 #include "base/rng.h"
 #include "support/test.h"
 #include "tokenizer/cache.h"
@@ -161,10 +162,106 @@ static void a_full_arena_is_emptied(void) {
   cache_free(c);
 }
 
+/* ---- shared ---- */
+
+enum { LANES = 4, SHARED_WORDS = 30000 };
+
+struct sharing {
+  struct cache *caches[LANES];
+  struct known *words;
+  size_t wrong[LANES], kept[LANES];
+};
+
+/* Looks for every word, and keeps those of which nothing is known: each thread begins elsewhere. */
+static void keep_all(void *arg, size_t lane) {
+  struct sharing *s = arg;
+  struct cache *c = s->caches[lane];
+  for (size_t i = 0; i < SHARED_WORDS; i++) {
+    const struct known *w = &s->words[(i + lane * 1000) % SHARED_WORDS];
+    uint32_t value = value_of(c, w, false);
+    if (!value) value = keep(c, w, false);
+    s->kept[lane] += value != 0;
+    s->wrong[lane] += value && !is_known(c, value, w);
+  }
+}
+
+static bool sharing_new(struct sharing *s, size_t bytes) {
+  struct rng r;
+  memset(s, 0, sizeof *s);
+  rng_seed(&r, 5);
+  if (!(s->words = mem_zeros(SHARED_WORDS, sizeof *s->words))) return false;
+  for (size_t i = 0; i < SHARED_WORDS; i++) make_word(&r, &s->words[i]);
+  for (size_t i = 0; i < LANES; i++)
+    if (!(s->caches[i] = cache_new())) return false;
+  return cache_share(s->caches, LANES, IDS, false, bytes);
+}
+
+static void sharing_free(struct sharing *s) {
+  for (size_t i = 0; i < LANES; i++) cache_free(s->caches[i]);
+  mem_free(s->words);
+}
+
+static size_t found_by(struct sharing *s, size_t lane) {
+  size_t found = 0;
+  for (size_t i = 0; i < SHARED_WORDS; i++) {
+    uint32_t value = value_of(s->caches[lane], &s->words[i], false);
+    found += value && is_known(s->caches[lane], value, &s->words[i]);
+  }
+  return found;
+}
+
+static void threads_share_what_they_keep(void) {
+  struct sharing s;
+  struct pool *pool;
+  struct err err;
+  REQUIRE(sharing_new(&s, (size_t)16 << 20) && !pool_new(&pool, LANES, &err));
+  for (int round = 0; round < 2; round++) {
+    CHECK(!pool_run(pool, LANES, keep_all, &s));
+    for (size_t i = 0; i < LANES; i++) {
+      CHECK_INT(s.wrong[i], 0);
+      CHECK(s.kept[i] > (size_t)(round + 1) * SHARED_WORDS / 100 * 99);
+      CHECK_INT(found_by(&s, i), found_by(&s, 0));
+    }
+    REQUIRE(cache_share(s.caches, LANES, IDS, false, (size_t)64 << 20)); /* larger, and the same */
+  }
+  CHECK(found_by(&s, 1) > SHARED_WORDS / 100 * 99);
+  pool_free(pool);
+  sharing_free(&s);
+}
+
+/* Its size is that of the text, since a table of many megabytes takes longer to be made than a short
+ * text to be encoded. */
+static void a_full_shared_cache_is_emptied_for_the_next_text(void) {
+  struct sharing s;
+  char word[CACHE_LONG];
+  uint32_t ids[CACHE_LONG] = {0}, kept = 0;
+  REQUIRE(sharing_new(&s, (size_t)1 << 20));
+  CHECK(s.caches[0]->bits <= 12);
+  memset(word, 'x', sizeof word);
+  for (uint32_t i = 0; i < 100000 && !cache_is_full(s.caches[0]); i++) {
+    memcpy(word, &i, sizeof i);
+    uint64_t key = cache_key_of(word, CACHE_LONG, word + CACHE_LONG, false);
+    kept += cache_keep(s.caches[i % LANES], word, CACHE_LONG, false, key, ids, CACHE_LONG) != 0;
+  }
+  for (size_t i = 0; i < LANES; i++) CHECK(cache_is_full(s.caches[i]));
+  CHECK(kept > 500 && kept < 1 << 20);
+  keep_all(&s, 2);
+  CHECK_INT(s.wrong[2], 0);
+  CHECK(s.kept[2] < SHARED_WORDS / 2); /* the tokens among them need no room */
+  REQUIRE(cache_share(s.caches, LANES, IDS, false, (size_t)16 << 20));
+  CHECK_INT(found_by(&s, 2), 0);
+  for (size_t i = 0; i < LANES; i++) keep_all(&s, i);
+  for (size_t i = 0; i < LANES; i++)
+    CHECK(!s.wrong[i] && found_by(&s, i) > SHARED_WORDS / 100 * 99);
+  sharing_free(&s);
+}
+
 int main(void) {
   TEST(what_is_found_is_right);
   TEST(batches_find_what_single_words_find);
   TEST(records_are_compared);
   TEST(a_full_arena_is_emptied);
+  TEST(threads_share_what_they_keep);
+  TEST(a_full_shared_cache_is_emptied_for_the_next_text);
   return test_done();
 }
