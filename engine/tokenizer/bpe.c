@@ -478,11 +478,6 @@ static size_t name_of(const char *word, size_t n, int kind, char *out) {
   return len;
 }
 
-bool bpe_is_name(const char *name, size_t len, const char *word, size_t n) {
-  char own[3 * BPE_LANE];
-  return n <= BPE_LANE && name_of(word, n, BPE_BYTES, own) == len && !memcmp(own, name, len);
-}
-
 /* The token whose string is the whole word. */
 static uint32_t word_whole(const struct tokenizer *t, const char *word, size_t n, int kind) {
   char s[3 * WHOLE_MAX];

@@ -132,8 +132,6 @@ struct bpe_word_query {
   uint32_t id; /* filled; TOKENIZER_NONE: it is no token */
 };
 void bpe_wholes(const struct tokenizer *t, struct bpe_word_query *words, size_t count, int kind);
-/* Whether a word of up to BPE_LANE bytes is called that in the byte-level alphabet. */
-bool bpe_is_name(const char *name, size_t len, const char *word, size_t n);
 /* False: the word is none for lanes (too long, a character without a token, affixes). */
 bool bpe_lane_begin(const struct bpe *b, struct bpe_lane *lane, const char *word, size_t n,
                     int kind);

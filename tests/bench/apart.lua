@@ -7,13 +7,17 @@ local tokenizer = require "engine.tokenizer"
 
 local M = {}
 
+local function texts_of(packed)
+  local docs, at = {}, 1
+  while at <= #packed do docs[#docs + 1], at = ("<s4"):unpack(packed, at) end
+  return docs
+end
+
 --- @param setup string: JSON of { tokenizer = path, texts = path of length-prefixed strings, method = name of the batch call }
 --- @return function: "load" makes a tokenizer whose caches are cold, "run" has it do all texts
 function M.open(setup)
   local given = json.decode(setup)
-  local packed, docs, at, tok = assert(file.read(given.texts)), {}, 1, nil
-  while at <= #packed do docs[#docs + 1], at = ("<s4"):unpack(packed, at) end
-  packed = nil
+  local docs, tok = texts_of(assert(file.read(given.texts))), nil
   return function(job)
     if job == "load" then
       tok = assert(tokenizer.load(given.tokenizer))
