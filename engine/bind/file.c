@@ -266,17 +266,22 @@ static int l_stream(lua_State *L) {
 
 /* ---- lines ---- */
 
+struct reader {
+  struct lines *lines; /* NULL: closed */
+  bool records;        /* blank lines are passed over */
+};
+
 static int lines_gc(lua_State *L) {
-  struct lines **r = luaL_checkudata(L, 1, LINES_NAME);
-  lines_close(*r);
-  *r = NULL;
+  struct reader *r = luaL_checkudata(L, 1, LINES_NAME);
+  lines_close(r->lines);
+  r->lines = NULL;
   return 0;
 }
 
 struct lines *bind_check_lines(lua_State *L, int arg) {
-  struct lines **r = luaL_checkudata(L, arg, LINES_NAME);
-  if (!*r) luaL_argerror(L, arg, "these lines are closed");
-  return *r;
+  struct reader *r = luaL_checkudata(L, arg, LINES_NAME);
+  if (!r->lines) luaL_argerror(L, arg, "these lines are closed");
+  return r->lines;
 }
 
 int bind_push_line(lua_State *L, const struct line *line) {
@@ -293,11 +298,12 @@ int bind_push_line(lua_State *L, const struct line *line) {
 /* The iterator: text, number, offset; or nil at the end. A line too long: false, number, offset,
  * length. A read error raises: a loop over half a file must not look like a whole one. */
 static int lines_call(lua_State *L) {
-  struct lines **r = luaL_checkudata(L, 1, LINES_NAME);
+  struct reader *r = luaL_checkudata(L, 1, LINES_NAME);
   struct line line;
   struct err err;
-  if (!*r) return luaL_error(L, "these lines are closed");
-  int got = lines_next(*r, &line, &err);
+  if (!r->lines) return luaL_error(L, "these lines are closed");
+  int got =
+      r->records ? lines_next_record(r->lines, &line, &err) : lines_next(r->lines, &line, &err);
   if (got < 0) return luaL_error(L, "%s", err.message);
   if (got == 0) return lua_pushnil(L), 1;
   return bind_push_line(L, &line);
@@ -307,13 +313,14 @@ static int lines_call(lua_State *L) {
 -- Gives text, number, offset; a line longer than max_line gives false in place of its text.
 -- @function engine.file.lines
 -- @param path string: which file
--- @param options table: optional { max_line = bytes (64 MiB), from = offset, to = offset }
+-- @param options table: optional { max_line = bytes (64 MiB), from = offset, to = offset, records = true (blank lines are passed
+-- over) }
 -- @return iterator: also to be closed with <close>
 -- @error not_found, io, format (damaged gzip or zstd)
 -- @example for text, number in require("engine.file").lines("data.jsonl") do print(number, #text)
 end */
 static int l_lines(lua_State *L) {
-  static const char *const known[] = {"max_line", "from", "to", NULL};
+  static const char *const known[] = {"max_line", "from", "to", "records", NULL};
   const char *path = luaL_checkstring(L, 1);
   struct err err;
   bind_options(L, 2, known);
@@ -321,8 +328,10 @@ static int l_lines(lua_State *L) {
       bind_opt_integer(L, 2, "max_line", (lua_Integer)LINES_MAX_DEFAULT, 1, (lua_Integer)1 << 40);
   lua_Integer from = bind_opt_integer(L, 2, "from", 0, 0, LUA_MAXINTEGER);
   lua_Integer to = bind_opt_integer(L, 2, "to", LUA_MAXINTEGER, from, LUA_MAXINTEGER);
-  struct lines **r = bind_new(L, sizeof *r, LINES_NAME);
-  if (lines_open_range(r, path, (uint64_t)from, (uint64_t)to, (size_t)max, &err))
+  bool records = bind_opt_boolean(L, 2, "records", false);
+  struct reader *r = bind_new(L, sizeof *r, LINES_NAME);
+  r->records = records;
+  if (lines_open_range(&r->lines, path, (uint64_t)from, (uint64_t)to, (size_t)max, &err))
     return bind_fail(L, &err);
   lua_pushnil(L);
   lua_pushnil(L);
@@ -444,25 +453,24 @@ static int add_boundary(void *arg, uint64_t offset, uint64_t line, struct err *e
 -- @param options table: { max_records, max_bytes, records = 0, bytes = 0 (of the group still open)
 }
 -- @return table: { boundaries = {offset, line, offset, line …}, records, bytes (of the open group),
-lines, size }
+total (records of the file: its lines that are not blank), lines, size }
 -- @error not_found, io */
 static int l_cut(lua_State *L) {
   static const char *const known[] = {"max_records", "max_bytes", "records", "bytes", NULL};
   const char *path = luaL_checkstring(L, 1);
   struct err err;
-  struct file_cut state;
-  uint64_t lines = 0, size = 0, offset;
+  struct file_cut cut;
+  uint64_t offset;
   lua_settop(L, 2);
   bind_options(L, 2, known);
   lua_Integer records = bind_opt_integer(L, 2, "max_records", LUA_MAXINTEGER, 1, LUA_MAXINTEGER);
   lua_Integer bytes = bind_opt_integer(L, 2, "max_bytes", LUA_MAXINTEGER, 1, LUA_MAXINTEGER);
-  state.records = (uint64_t)bind_opt_integer(L, 2, "records", 0, 0, LUA_MAXINTEGER);
-  state.bytes = (uint64_t)bind_opt_integer(L, 2, "bytes", 0, 0, LUA_MAXINTEGER);
+  cut.records = (uint64_t)bind_opt_integer(L, 2, "records", 0, 0, LUA_MAXINTEGER);
+  cut.bytes = (uint64_t)bind_opt_integer(L, 2, "bytes", 0, 0, LUA_MAXINTEGER);
   struct buf *list = bind_buf(L);
-  if (file_cut(path, (uint64_t)records, (uint64_t)bytes, &state, add_boundary, list, &lines, &size,
-               &err))
+  if (file_cut(path, (uint64_t)records, (uint64_t)bytes, &cut, add_boundary, list, &err))
     return bind_fail(L, &err);
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 6);
   lua_createtable(L, (int)(list->len / sizeof offset), 0);
   for (size_t i = 0; i < list->len / sizeof offset; i++) {
     memcpy(&offset, list->data + i * sizeof offset, sizeof offset);
@@ -470,13 +478,15 @@ static int l_cut(lua_State *L) {
     lua_seti(L, -2, (lua_Integer)i + 1);
   }
   lua_setfield(L, -2, "boundaries");
-  lua_pushinteger(L, (lua_Integer)state.records);
+  lua_pushinteger(L, (lua_Integer)cut.records);
   lua_setfield(L, -2, "records");
-  lua_pushinteger(L, (lua_Integer)state.bytes);
+  lua_pushinteger(L, (lua_Integer)cut.bytes);
   lua_setfield(L, -2, "bytes");
-  lua_pushinteger(L, (lua_Integer)lines);
+  lua_pushinteger(L, (lua_Integer)cut.total);
+  lua_setfield(L, -2, "total");
+  lua_pushinteger(L, (lua_Integer)cut.lines);
   lua_setfield(L, -2, "lines");
-  lua_pushinteger(L, (lua_Integer)size);
+  lua_pushinteger(L, (lua_Integer)cut.size);
   lua_setfield(L, -2, "size");
   return 1;
 }

@@ -423,7 +423,7 @@ int dedup_add_lines(struct dedup *d, const char *path, const char *const *fields
   if (!rc) rc = lines_open(&r, path, 0, err);
   d->path = path;
   d->fields = fields;
-  while (!rc && (got = lines_next(r, &line, err)) == 1) {
+  while (!rc && (got = lines_next_record(r, &line, err)) == 1) {
     if (line.too_long)
       rc = err_set(err, ERR_LIMIT, "%s:%llu: the line has %zu bytes, more than %zu", path,
                    (unsigned long long)line.number, line.len, LINES_MAX_DEFAULT);

@@ -314,7 +314,7 @@ int groups_add_lines(struct groups *g, const char *path, uint64_t *records, stru
   int got = 0;
   if (g->finished) return err_set(err, ERR_MISUSE, "groups: nothing can be added after finish");
   int rc = lines_open(&r, path, 0, err);
-  while (!rc && (got = lines_next(r, &line, err)) == 1) {
+  while (!rc && (got = lines_next_record(r, &line, err)) == 1) {
     if (line.too_long)
       rc = err_set(err, ERR_LIMIT, "the line has %zu bytes, more than %zu", line.len,
                    LINES_MAX_DEFAULT);

@@ -166,7 +166,7 @@ int leak_add_lines(struct leak *l, const struct groups *g, const char *path, str
   struct lines *r = NULL;
   struct line line;
   int got = 0, rc = lines_open(&r, path, 0, err);
-  while (!rc && (got = lines_next(r, &line, err)) == 1) {
+  while (!rc && (got = lines_next_record(r, &line, err)) == 1) {
     if (line.too_long || l->n >= groups_count(g))
       rc = err_set(err, ERR_MISMATCH, "%s: the input changed while it was read", path);
     else

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Locks, and the cutting of line files into groups; see file.h. One pass of memchr over a mapping's
- * worth of read(2) buffers: the cutter looks at newlines only, never at what is between them. */
+ * worth of read(2) buffers: the cutter looks at newlines and at what a line begins with. */
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "file/file.h"
@@ -44,20 +44,28 @@ void file_unlock(int fd) {
 }
 
 struct cutter {
-  struct file_cut *state;
-  uint64_t max_records, max_bytes, lines, at; /* at: offset of the next byte */
+  struct file_cut *cut;
+  uint64_t max_records, max_bytes;
   file_boundary *boundary;
   void *arg;
-  bool in_line; /* bytes since the last newline */
+  bool in_line, filled; /* bytes since the last newline; one of them is no blank */
 };
 
 static int end_of_line(struct cutter *c, struct err *err) {
-  c->lines++;
-  c->state->records++;
-  c->in_line = false;
-  if (c->state->records < c->max_records && c->state->bytes < c->max_bytes) return 0;
-  *c->state = (struct file_cut){0};
-  return c->boundary(c->arg, c->at, c->lines, err);
+  struct file_cut *cut = c->cut;
+  cut->lines++;
+  cut->total += c->filled;
+  cut->records += c->filled;
+  c->in_line = c->filled = false;
+  if (cut->records < c->max_records && cut->bytes < c->max_bytes) return 0;
+  cut->records = cut->bytes = 0;
+  return c->boundary(c->arg, cut->size, cut->lines, err);
+}
+
+static bool has_more_than_blanks(const char *p, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (p[i] != ' ' && p[i] != '\t' && p[i] != '\r' && p[i] != '\n') return true;
+  return false;
 }
 
 static int cut_piece(struct cutter *c, const char *p, size_t n, struct err *err) {
@@ -65,18 +73,19 @@ static int cut_piece(struct cutter *c, const char *p, size_t n, struct err *err)
   while (n > 0 && !rc) {
     const char *nl = memchr(p, '\n', n);
     size_t k = nl ? (size_t)(nl - p) + 1 : n;
-    c->at += k;
-    c->state->bytes += k;
+    c->cut->size += k;
+    c->cut->bytes += k;
     c->in_line = true;
+    c->filled = c->filled || has_more_than_blanks(p, k);
     if (nl) rc = end_of_line(c, err);
     p += k, n -= k;
   }
   return rc;
 }
 
-int file_cut(const char *path, uint64_t max_records, uint64_t max_bytes, struct file_cut *state,
-             file_boundary *boundary, void *arg, uint64_t *lines, uint64_t *size, struct err *err) {
-  struct cutter c = {.state = state,
+int file_cut(const char *path, uint64_t max_records, uint64_t max_bytes, struct file_cut *cut,
+             file_boundary *boundary, void *arg, struct err *err) {
+  struct cutter c = {.cut = cut,
                      .max_records = max_records,
                      .max_bytes = max_bytes,
                      .boundary = boundary,
@@ -84,6 +93,7 @@ int file_cut(const char *path, uint64_t max_records, uint64_t max_bytes, struct 
   struct stream *s = NULL;
   char *piece = mem_alloc(PIECE);
   long long got = 1;
+  cut->total = cut->lines = cut->size = 0;
   int rc = piece ? stream_open(&s, path, err) : err_nomem(err, PIECE, path);
   while (!rc && got > 0) {
     got = stream_read(s, piece, PIECE, err);
@@ -94,8 +104,6 @@ int file_cut(const char *path, uint64_t max_records, uint64_t max_bytes, struct 
     if (!rc) rc = cancel_check(err);
   }
   if (!rc && c.in_line) rc = end_of_line(&c, err);
-  *lines += c.lines;
-  *size = c.at;
   stream_close(s);
   mem_free(piece);
   return rc;

@@ -104,6 +104,8 @@ int lines_open_range(struct lines **out, const char *path, uint64_t start, uint6
                      size_t max_line, struct err *err); /* plain files only; no compression */
 /* 1 and *line filled, 0 at the end, or −1 with err filled. */
 int lines_next(struct lines *r, struct line *line, struct err *err);
+/* The same for a file of records: lines of nothing but spaces, tabs and "\r" are passed over. */
+int lines_next_record(struct lines *r, struct line *line, struct err *err);
 void lines_close(struct lines *r);
 #define LINES_MAX_DEFAULT ((size_t)64 << 20)
 
@@ -139,17 +141,18 @@ int file_sync_dir(const char *path, struct err *err);
 int file_lock(const char *path, int *fd, struct err *err);
 void file_unlock(int fd);
 
-/* Cuts a file of lines into groups, carrying on from a group begun in the file before.
- * A group ends behind the line that brings it to max_records lines or max_bytes bytes. Calls
- * boundary(arg, offset, line) with the offset behind each such line and its number; leaves in *state what the group
- * still open holds. Adds the file's lines to *lines and stores its size. A last line without "\n"
- * counts. */
+/* Cuts a file of records into groups, carrying on from a group begun in the file before: *cut says
+ * what that holds, and afterwards what the one still open holds. A group ends behind the line that brings
+ * it to max_records records or max_bytes bytes; boundary(arg, offset, line) is called with the offset
+ * behind that line and its number. Records are lines that lines_next_record gives; a last line
+ * without "\n" counts. */
 struct file_cut {
-  uint64_t records, bytes; /* of the group still open */
+  uint64_t records, bytes;     /* of the group still open */
+  uint64_t total, lines, size; /* of the file: records, lines, bytes */
 };
 typedef int file_boundary(void *arg, uint64_t offset, uint64_t line, struct err *err);
-int file_cut(const char *path, uint64_t max_records, uint64_t max_bytes, struct file_cut *state,
-             file_boundary *boundary, void *arg, uint64_t *lines, uint64_t *size, struct err *err);
+int file_cut(const char *path, uint64_t max_records, uint64_t max_bytes, struct file_cut *cut,
+             file_boundary *boundary, void *arg, struct err *err);
 
 /* Calls each(arg, name, is_dir) for the entries of a folder in byte order of their names, "." and
  * ".." left out. Stops with each's non-zero return. */

@@ -117,6 +117,21 @@ int lines_next(struct lines *r, struct line *line, struct err *err) {
   }
 }
 
+static bool is_blank(const struct line *line) {
+  for (size_t i = 0; i < line->len; i++) {
+    char c = line->text[i];
+    if (c != ' ' && c != '\t' && c != '\r') return false;
+  }
+  return true;
+}
+
+int lines_next_record(struct lines *r, struct line *line, struct err *err) {
+  int got;
+  do got = lines_next(r, line, err);
+  while (got > 0 && !line->too_long && is_blank(line));
+  return got;
+}
+
 void lines_close(struct lines *r) {
   if (!r) return;
   stream_close(r->stream);

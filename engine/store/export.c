@@ -324,17 +324,9 @@ static int parse_line(struct export *e, struct err *err) {
   return rc;
 }
 
-static bool is_blank(const struct line *line) {
-  for (size_t i = 0; i < line->len; i++)
-    if (!strchr(" \t\r", line->text[i]) || !line->text[i]) return false;
-  return !line->too_long;
-}
-
-/* The next line that is no blank: 1, 0 at the end, −1. */
+/* The next record: 1, 0 at the end, −1. */
 static int next_line(struct export *e, struct err *err) {
-  int got;
-  do got = lines_next(e->lines, &e->line, err);
-  while (got > 0 && is_blank(&e->line));
+  int got = lines_next_record(e->lines, &e->line, err);
   if (got <= 0) return got;
   if (!parse_line(e, err)) return 1;
   err_prefix(err, "%s:%llu", e->path, (unsigned long long)e->line.number);

@@ -103,7 +103,7 @@ int pass_lines(struct pass *p, struct lines *lines, struct file_replace *out, st
   const char *text;
   size_t n;
   for (;;) {
-    int got = lines_next(lines, line, err);
+    int got = lines_next_record(lines, line, err);
     if (got <= 0) return got;
     if (line->too_long || !pass_record(p, line->text, line->len, &text, &n)) return 1;
     if (file_replace_write(out, text, n, err) || file_replace_write(out, "\n", 1, err)) return -1;

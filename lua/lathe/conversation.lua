@@ -171,7 +171,7 @@ local function text_field(record, name)
   local value = present(record[name])
   if value ~= nil and type(value) ~= "string" then
     local kind = json.kind(value) or type(value)
-    return nil, ("'%s' is %s %s, not a text"):format(name, kind:find "^[aeo]" and "an" or "a", kind), "record"
+    return nil, ("'%s' is %s %s, not a text"):format(name, kind:find "^[aeio]" and "an" or "a", kind), "record"
   end
   return value
 end

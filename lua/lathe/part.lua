@@ -245,7 +245,7 @@ end
 local function run_records(stage, job, ctx, counts, emit, out)
   for _, range in ipairs(job.ranges) do
     local path = range[1]
-    local lines <close> = checked(file.lines(path, { from = range[2], to = range[3] }))
+    local lines <close> = checked(file.lines(path, { from = range[2], to = range[3], records = true }))
     for line, number, _, length in lines_for(stage, lines, counts, out) do
       counts.records_in = counts.records_in + 1
       number = number + (range[4] or 0)

@@ -292,7 +292,7 @@ local function cut_file(stage, path)
   end
   if from < cut.size then open.ranges[#open.ranges + 1] = { path, from, cut.size, line } end
   open.records, open.bytes = cut.records, cut.bytes
-  stage.records_in = stage.records_in + cut.lines
+  stage.records_in = stage.records_in + cut.total
 end
 
 -- Takes in the parts of the predecessor that have appeared since the last look.
@@ -321,7 +321,7 @@ end
 -- What a part has, from its files: for parts that an earlier run made, and those of barriers.
 local function count_part(stage, n)
   local main, rejected_path = parts.paths(stage.dir, n)
-  local counts = { records_out = must(file.cut(main, {})).lines, rejected = 0, reasons = {} }
+  local counts = { records_out = must(file.cut(main, {})).total, rejected = 0, reasons = {} }
   if file.stat(rejected_path).size > 0 then
     for line in file.lines(rejected_path) do
       local reason = json.record(line).reason
@@ -547,7 +547,7 @@ function Input:paths() return self.list end
 function Input:records()
   return coroutine.wrap(function()
     for _, path in ipairs(self.list) do
-      for line, number in must(file.lines(path)) do
+      for line, number in must(file.lines(path, { records = true })) do
         if line then
           local record, message = json.record(line)
           if not record then raise("format", "%s:%d: %s", path, number, message) end
@@ -688,7 +688,7 @@ function Run:advance_whole(stage)
   if maker then
     records = maker.manifest.records_out
   else
-    for _, path in ipairs(list) do records = records + must(file.cut(path, {})).lines end
+    for _, path in ipairs(list) do records = records + must(file.cut(path, {})).total end
   end
   stage.records_in = records
   self.progress:update(self:label(stage), 0, nil, "")

@@ -39,12 +39,10 @@ local function parse(self, path, text, number)
   return json.record(text, where)
 end
 
-local function is_blank(text) return text and not text:find "[^ \t\r]" end
-
 local Dataset = {}
 
 local function lines_of(self, path, from)
-  return assert(file.lines(path, { max_line = self.max_line, from = from }))
+  return assert(file.lines(path, { max_line = self.max_line, from = from, records = true }))
 end
 
 -- Offsets of the lines that hold records, file by file; made on the first need, in one pass.
@@ -53,10 +51,8 @@ local function index(self)
   local offsets, numbers, files = {}, {}, {}
   for f, path in ipairs(self.paths) do
     for text, number, offset in lines_of(self, path) do
-      if not is_blank(text) then
-        local n = #offsets + 1
-        offsets[n], numbers[n], files[n] = offset, number, f
-      end
+      local n = #offsets + 1
+      offsets[n], numbers[n], files[n] = offset, number, f
     end
   end
   rawset(self, "numbers", numbers)
@@ -96,7 +92,7 @@ function Dataset:records()
         at = at + 1
         if not self.paths[at] then return nil end
         next_line = lines_of(self, self.paths[at])
-      elseif not is_blank(text) then
+      else
         local r, message = parse(self, self.paths[at], text, number)
         if not r then error(message, 0) end
         return r, number

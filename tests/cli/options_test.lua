@@ -197,6 +197,26 @@ test.case("a folder gets a file for each split", function()
   end)
 end)
 
+-- Files that were edited by hand have them; lines keep their numbers.
+test.case("blank lines among records are passed over by stages of every kind", function()
+  in_folder(function(dir, run)
+    local record = '{"id":"%d","text":"%s"}\n'
+    cli.put(dir .. "/blank.jsonl", "\n" .. record:format(1, "one thing") .. " \t\r\n" .. record:format(2, "another thing")
+      .. record:format(3, "one thing") .. "\n\n")
+    for name, kept in pairs { ["clean"] = 3, ["chunk"] = 3, ["dedup"] = 2, ["filter --min-words 1"] = 3, ["partition --group id --allow-empty"] = 3 } do
+      file.remove_tree(dir .. "/out.jsonl")
+      local status, _, err = run(("stage %s blank.jsonl out.jsonl"):format(name))
+      test.equal(status, 0, name .. ": " .. err)
+      test.contains(err, "3 in", name)
+      test.equal(file.cut(dir .. "/out.jsonl", {}).total, kept, name)
+    end
+    cli.put(dir .. "/blank.jsonl", "\n\n{no\n")
+    local status, _, err = run "stage clean blank.jsonl out.jsonl"
+    test.equal(status, 1)
+    test.contains(err, "blank.jsonl:3: ")
+  end)
+end)
+
 test.case("a run whose every input was rejected fails, and says where the reasons are", function()
   in_folder(function(dir, run)
     cli.put(dir .. "/bad.jsonl", "{no\n{neither\n")

@@ -78,6 +78,50 @@ static void lines_with_limits(void) {
   lines_close(r);
 }
 
+struct ends {
+  uint64_t offset[8], line[8];
+  size_t n;
+};
+
+static int note_end(void *arg, uint64_t offset, uint64_t line, struct err *err) {
+  struct ends *e = arg;
+  (void)err;
+  if (e->n == 8) return ERR_LIMIT;
+  e->offset[e->n] = offset;
+  e->line[e->n++] = line;
+  return 0;
+}
+
+/* Lines of blanks have numbers and bytes, but are no records. */
+static void blank_lines_are_no_records(void) {
+  static const char text[] = "\n{1}\n \t\r\n{2}\n\n{3}\n{4}\n  ";
+  static const int numbers[] = {2, 4, 6, 7};
+  struct lines *r;
+  struct line line;
+  struct err err;
+  CHECK_INT(file_write(in_dir("blank"), text, sizeof text - 1, 0, &err), 0);
+  REQUIRE(lines_open(&r, path, 0, &err) == 0);
+  for (int i = 0; i < 4; i++) {
+    REQUIRE(lines_next_record(r, &line, &err) == 1);
+    CHECK_INT(line.text[1], '1' + i);
+    CHECK_INT(line.number, numbers[i]);
+  }
+  CHECK_INT(lines_next_record(r, &line, &err), 0);
+  lines_close(r);
+  struct file_cut cut = {.records = 1, .bytes = 100};
+  struct ends ends = {.n = 0};
+  REQUIRE(file_cut(path, 2, 1000, &cut, note_end, &ends, &err) == 0);
+  CHECK_INT(cut.total, 4);
+  CHECK_INT(cut.lines, 8);
+  CHECK_INT(cut.size, sizeof text - 1);
+  REQUIRE(ends.n == 2);
+  CHECK_INT(ends.line[0], 2);
+  CHECK_INT(ends.offset[0], 5);
+  CHECK_INT(ends.line[1], 6);
+  CHECK_INT(cut.records, 1);
+  CHECK_INT(cut.bytes, sizeof text - 1 - ends.offset[1]);
+}
+
 static void gzip_members_and_damage(void) {
   struct lines *r;
   struct line line;
@@ -130,6 +174,7 @@ static void folders(void) {
 int main(void) {
   TEST(replace_is_all_or_nothing);
   TEST(lines_with_limits);
+  TEST(blank_lines_are_no_records);
   TEST(gzip_members_and_damage);
   TEST(folders);
   return test_done();
