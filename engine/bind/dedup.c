@@ -35,15 +35,17 @@ static int dedup_gc(lua_State *L) {
 -- @function engine.dedup.new
 -- @param options table: optional { near = similarity, 0 for exact ones only (0.8), ngram = words (5),
 -- bands, rows (chosen for near: 14 and 8 from 0.8 on), verify = compare candidates (true), normalise =
--- compare simplified words for exact ones (false), memory = bytes (256 MiB), scratch = folder for what
+-- compare simplified words for exact ones (false), distinct_numbers =
+-- else all are one word (false), memory = bytes (256 MiB), scratch = folder for what
 -- exceeds it ("/tmp"), scope = a member of lines such as "metadata.document": only records with the same
 -- value are compared }
 -- @return dedup: the object
 -- @error misuse, no_memory
 -- @example local d = require("engine.dedup").new(); d:add "a b"; d:add "a b"; d:finish(); print(d:verdict(2)) --> exact 1 1.0 … */
 static int l_new(lua_State *L) {
-  static const char *const known[] = {"near",      "ngram",  "bands",   "rows",  "verify",
-                                      "normalise", "memory", "scratch", "scope", NULL};
+  static const char *const known[] = {
+      "near",   "ngram",   "bands", "rows", "verify", "normalise", "distinct_numbers",
+      "memory", "scratch", "scope", NULL};
   struct dedup_options o;
   struct err err;
   dedup_defaults(&o);
@@ -54,6 +56,7 @@ static int l_new(lua_State *L) {
   o.rows = (unsigned)bind_opt_integer(L, 1, "rows", 0, 1, 1024);
   o.unverified = !bind_opt_boolean(L, 1, "verify", true);
   o.normalise = bind_opt_boolean(L, 1, "normalise", false);
+  o.distinct_numbers = bind_opt_boolean(L, 1, "distinct_numbers", false);
   o.memory = (size_t)bind_opt_integer(L, 1, "memory", (lua_Integer)o.memory, 0, LUA_MAXINTEGER);
   o.scratch = bind_opt_string(L, 1, "scratch", o.scratch);
   o.scope = bind_opt_string(L, 1, "scope", NULL);

@@ -153,7 +153,8 @@ int dedup_new(struct dedup **out, const struct dedup_options *o, struct err *err
     rc = err_nomem(err, strlen(o->scope), "deduplication");
   if (!rc) rc = make_stores(d, err);
   d->o.scratch = NULL; /* the caller's */
-  if (!rc && (d->o.near > 0.0 || d->o.normalise)) rc = shingle_table_new(&d->table, err);
+  if (!rc && (d->o.near > 0.0 || d->o.normalise))
+    rc = shingle_table_new(&d->table, d->o.distinct_numbers, err);
   if (!rc) minhash_init(&d->minhash, d->o.bands * d->o.rows);
   if (!rc) rc = make_work(d, err);
   if (rc)

@@ -33,17 +33,18 @@
 #define DEDUP_RECORD_BYTES 8 /* held in memory for each record, whatever `memory` is */
 
 struct dedup_options {
-  double near;         /* similarity of near duplicates, (0, 1]; 0: exact ones only */
-  unsigned ngram;      /* words a shingle, 1 … 32 */
-  unsigned bands;      /* of LSH; 0: chosen for `near` (14 × 8 from 0.8 on) */
-  unsigned rows;       /* of each band; bands × rows ≤ 1024 */
-  bool unverified;     /* the bands' word is taken: no pair is compared */
-  bool normalise;      /* exact equality of simplified words instead of bytes */
-  size_t memory;       /* bytes */
-  const char *scratch; /* an existing folder; needed only beyond the memory */
-  const char *scope;   /* of lines: a member such as "metadata.document"; only records with the same
+  double near;           /* similarity of near duplicates, (0, 1]; 0: exact ones only */
+  unsigned ngram;        /* words a shingle, 1 … 32 */
+  unsigned bands;        /* of LSH; 0: chosen for `near` (14 × 8 from 0.8 on) */
+  unsigned rows;         /* of each band; bands × rows ≤ 1024 */
+  bool unverified;       /* the bands' word is taken: no pair is compared */
+  bool normalise;        /* exact equality of simplified words instead of bytes */
+  bool distinct_numbers; /* else all numbers are the same word */
+  size_t memory;         /* bytes */
+  const char *scratch;   /* an existing folder; needed only beyond the memory */
+  const char *scope; /* of lines: a member such as "metadata.document"; only records with the same
                           value are compared. NULL: all */
-  struct pool *pool;   /* may be NULL */
+  struct pool *pool; /* may be NULL */
 };
 void dedup_defaults(struct dedup_options *o); /* 0.8, 5 words, 256 MiB, "/tmp" */
 

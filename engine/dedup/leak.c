@@ -76,7 +76,7 @@ int leak_new(struct leak **out, const struct leak_options *o, struct err *err) {
     rc = err_set(err, ERR_MISUSE, "ngram: at most %d words", SHINGLE_WORDS_MAX);
   if (!rc) rc = copy_fields(l, o->fields, err);
   snprintf(prefix, sizeof prefix, "%s/leak-%ld-%p", o->scratch, (long)getpid(), (void *)l);
-  if (!rc) rc = shingle_table_new(&l->table, err);
+  if (!rc) rc = shingle_table_new(&l->table, false, err);
   if (!rc) rc = sorter_new(&l->sorter, prefix, o->memory / 2, err);
   if (!rc && o->near > 0.0) rc = dedup_new(&l->dedup, &d, err);
   if (rc)

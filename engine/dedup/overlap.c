@@ -45,7 +45,7 @@ int overlap_new(struct overlap **out, unsigned n, size_t memory, struct err *err
   if (!o) return err_nomem(err, sizeof *o, "n-grams");
   o->words = n;
   o->room = memory / (2 * sizeof(struct run));
-  int rc = shingle_table_new(&o->table, err);
+  int rc = shingle_table_new(&o->table, false, err);
   if (rc)
     overlap_free(o);
   else

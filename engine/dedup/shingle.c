@@ -5,7 +5,7 @@
  *
  *   0            no part of a word: blanks, signs, punctuation
  *   DROP         nothing: marks (accents), zero-width characters
- *   '0'          a digit; a whole number, with decimals, is one '0'
+ *   '0'          a digit; a whole number, with decimals, is one '0', or what it is
  *   SINGLE | c   a word of its own
  *   c            the letter c, in small, without its accents
  *
@@ -17,7 +17,6 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
-#include <stdbool.h>
 #include <string.h>
 #include <utf8proc.h>
 
@@ -42,6 +41,7 @@ static inline uint32_t character(const char *s, size_t n, size_t *used) {
 
 struct shingle_table {
   uint32_t becomes[BMP];
+  bool distinct_numbers;
 };
 
 static bool without_blanks(uint32_t c) {
@@ -84,11 +84,12 @@ static uint32_t simplify(uint32_t c) {
   }
 }
 
-int shingle_table_new(struct shingle_table **out, struct err *err) {
+int shingle_table_new(struct shingle_table **out, bool distinct_numbers, struct err *err) {
   struct shingle_table *t = mem_alloc(sizeof *t);
   *out = t;
   if (!t) return err_nomem(err, sizeof *t, "shingles");
   for (uint32_t c = 0; c < BMP; c++) t->becomes[c] = simplify(c);
+  t->distinct_numbers = distinct_numbers;
   return 0;
 }
 
@@ -122,8 +123,10 @@ static bool is_digit(const struct words *w, size_t at) {
   return c < BMP && w->t->becomes[c] == '0';
 }
 
-/* A number has begun at w->at - 1: passes over the rest of it, decimals included. */
-static void skip_number(struct words *w) {
+/* What stands for the number whose first digit, of so many bytes, ends at w->at. Passes over the rest of
+ * it, decimals included. */
+static uint64_t number(struct words *w, size_t first) {
+  size_t from = w->at - first;
   bool point = false;
   for (size_t used; w->at < w->n; w->at += used) {
     uint32_t c = character(w->s + w->at, w->n - w->at, &used);
@@ -131,6 +134,7 @@ static void skip_number(struct words *w) {
     if (point || !is_decimal(c) || !is_digit(w, w->at + used)) break;
     point = true;
   }
+  return w->t->distinct_numbers ? hash_xxh3(w->s + from, w->at - from, 0) : '0';
 }
 
 /* The next word's letters, handed one by one to the hash. Returns false at the end. */
@@ -148,8 +152,7 @@ static bool next_word(struct words *w, uint64_t *hash) {
     if (!any) w->start = w->at;
     w->at += used;
     if (to == DROP) continue;
-    if (to == '0') skip_number(w);
-    h = (h ^ to) * MULTIPLY;
+    h = (h ^ (to == '0' ? number(w, used) : to)) * MULTIPLY;
     h ^= h >> 29;
     any = true;
     if (to & SINGLE) break;

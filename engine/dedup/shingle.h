@@ -4,13 +4,15 @@
  *   "The 3.5 Größen!"  →  words  the · 0 · großen   (lower case, numbers 0, no marks, no signs)
  *                      →  one hash for every k words in a row
  *
- * The simplification is datatrove's for MinHash. Scripts that put no blanks between words (Han,
+ * The simplification is datatrove's for MinHash; a table may also take numbers for what they are, as they
+ * are written (3.5 is neither 3,5 nor 3.50). Scripts that put no blanks between words (Han,
  * kana, Thai, Lao, Khmer, Myanmar) give one word per character. A text of fewer than k words is one
  * shingle of all of them; a text without words has none. A table is read-only once made.
  */
 #ifndef LATHE_DEDUP_SHINGLE_H
 #define LATHE_DEDUP_SHINGLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,7 +21,7 @@
 #define SHINGLE_WORDS_MAX 32
 
 struct shingle_table;
-int shingle_table_new(struct shingle_table **out, struct err *err);
+int shingle_table_new(struct shingle_table **out, bool distinct_numbers, struct err *err);
 void shingle_table_free(struct shingle_table *t);
 
 struct shingles {

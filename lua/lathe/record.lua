@@ -50,7 +50,7 @@ local function index(self)
   if rawget(self, "offsets") then return self.offsets end
   local offsets, numbers, files = {}, {}, {}
   for f, path in ipairs(self.paths) do
-    for text, number, offset in lines_of(self, path) do
+    for _, number, offset in lines_of(self, path) do
       local n = #offsets + 1
       offsets[n], numbers[n], files[n] = offset, number, f
     end

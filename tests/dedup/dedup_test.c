@@ -28,7 +28,7 @@ static bool same_words(const struct shingle_table *t, const char *a, const char 
 static void simplification(void) {
   struct shingle_table *t;
   struct err err;
-  REQUIRE(shingle_table_new(&t, &err) == 0);
+  REQUIRE(shingle_table_new(&t, false, &err) == 0);
   CHECK(same_words(t, "The Quick, brown\n fox!", "the quick brown fox"));
   CHECK(same_words(t, "Größe ÉTÉ naïve", "grosse ete naive") == false); /* ß is no accent */
   CHECK(same_words(t, "Große ÉTÉ naïve", "große ete nai\u0308ve"));
@@ -48,6 +48,21 @@ static void simplification(void) {
   shingle_table_free(t);
 }
 
+static void numbers_as_they_are(void) {
+  struct shingle_table *t;
+  struct err err;
+  REQUIRE(shingle_table_new(&t, true, &err) == 0);
+  CHECK(same_words(t, "In 1984, 3.14.", "in 1984 — (3.14)"));
+  CHECK(!same_words(t, "2 + 2", "2 + 3"));
+  CHECK(!same_words(t, "3.14", "3 14"));
+  CHECK(!same_words(t, "12", "21"));
+  CHECK(!same_words(t, "abc123def", "abc124def"));
+  CHECK(same_words(t, "abc123def", "ABC123def"));
+  CHECK(!same_words(t, "\u0663", "\u0664"));
+  CHECK(!same_words(t, "0", "00"));
+  shingle_table_free(t);
+}
+
 static size_t shingle_count(const struct shingle_table *t, const char *s, unsigned k) {
   struct shingles set = {0};
   struct err err;
@@ -62,7 +77,7 @@ static void shingles(void) {
   struct shingle_table *t;
   struct err err;
   struct shingles a = {0}, b = {0};
-  REQUIRE(shingle_table_new(&t, &err) == 0);
+  REQUIRE(shingle_table_new(&t, false, &err) == 0);
   CHECK_INT(shingle_count(t, "one two three four five six", 5), 2);
   CHECK_INT(shingle_count(t, "one two three", 5), 1);
   CHECK_INT(shingle_count(t, "", 5), 0);
@@ -619,6 +634,7 @@ static void boilerplate(void) {
 
 int main(void) {
   TEST(simplification);
+  TEST(numbers_as_they_are);
   TEST(shingles);
   TEST(jaccard);
   TEST(kernels_agree);

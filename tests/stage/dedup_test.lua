@@ -47,6 +47,18 @@ test.case("exact only, and words only", function()
   test.equal(ids(rejected), "r7 r12 r15")
 end)
 
+test.case("numbers are alike, or what they are", function()
+  local list = {}
+  for i = 1, 6 do
+    list[i] = { id = "n" .. i, text = ("Anna has %d apples and gives %d of them to Ben. How many are left?"):format(20 + i, i) }
+  end
+  list[6].text = list[5].text:upper()
+  test.equal(ids((stage.run("dedup", {}, list))), "n1")
+  test.equal(ids((stage.run("dedup", { numbers = "distinct" }, list))), "n1 n2 n3 n4 n5")
+  test.equal(ids((stage.run("dedup", { near = false, normalise = true, numbers = "distinct" }, list))), "n1 n2 n3 n4 n5")
+  test.equal(ids((stage.run("dedup", { near = false, normalise = true }, list))), "n1")
+end)
+
 test.case("within a scope", function()
   local _, rejected = stage.run("dedup", { scope = "metadata.document" }, records())
   test.equal(ids(rejected), "r7") -- r3 and r7 are of D1, r12 of D0, r4 and r15 of different ones

@@ -30,6 +30,8 @@ local M = {
       help = "a field such as metadata.document: only records with the same value are compared" },
     normalise = { type = "boolean", default = false,
       help = "exact: compare simplified words (case, signs, accents, numbers) instead of bytes" },
+    numbers = { type = "string", default = "alike", choices = { "alike", "distinct" },
+      help = "distinct: texts that differ in their numbers alone are no copies, as in arithmetic and tables" },
   },
   positional = { "near" },
 }
@@ -64,7 +66,8 @@ end
 local function open(ctx, scratch)
   local o = ctx.options
   return dedup.new { near = similarity(o.near), ngram = o.ngram, bands = o.bands, rows = o.rows,
-    verify = o.verify, normalise = o.normalise, memory = ctx.memory, scratch = scratch, scope = o.scope }
+    verify = o.verify, normalise = o.normalise, distinct_numbers = o.numbers == "distinct", memory = ctx.memory,
+    scratch = scratch, scope = o.scope }
 end
 
 local function add_all(d, input, ctx)
