@@ -35,6 +35,27 @@ static void push_packed(lua_State *L, const uint32_t *v, size_t n) {
   luaL_pushresultsize(&b, n * 4);
 }
 
+static void put_ids(struct buf *out, const uint32_t *ids, size_t n, char between) {
+  for (size_t i = 0; i < n; i++) {
+    if (i) buf_addc(out, between);
+    json_put_int(out, (int32_t)ids[i]);
+  }
+}
+
+/*** Packed ids as numbers with a space between them.
+-- @function engine.tokens.text
+-- @param ids string: 4 bytes an id, signed
+-- @return string: "1 2 3"
+-- @example require("engine.tokens").text(tok:encode_packed "Hello") */
+static int l_text(lua_State *L) {
+  size_t n;
+  uint32_t *ids = check_ids(L, 1, &n);
+  struct buf *out = bind_buf(L);
+  put_ids(out, ids, n, ' ');
+  bind_push_buf(L, out);
+  return 1;
+}
+
 /*** Packed ids as a JSON list.
 -- @function engine.tokens.json
 -- @param ids string: 4 bytes an id, signed (a target may be -1)
@@ -45,10 +66,7 @@ static int l_json(lua_State *L) {
   uint32_t *ids = check_ids(L, 1, &n);
   struct buf *out = bind_buf(L);
   buf_addc(out, '[');
-  for (size_t i = 0; i < n; i++) {
-    if (i) buf_addc(out, ',');
-    json_put_int(out, (int32_t)ids[i]);
-  }
+  put_ids(out, ids, n, ',');
   buf_addc(out, ']');
   bind_push_buf(L, out);
   return 1;
@@ -347,13 +365,10 @@ int luaopen_engine_tokens(lua_State *L) {
       {"get", windows_get}, {"batch", windows_batch}, {NULL, NULL}};
   static const luaL_Reg windows_meta[] = {
       {"__gc", windows_gc}, {"__len", windows_len}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"json", l_json},
-                                       {"parse", l_parse},
-                                       {"windows_of", l_windows_of},
-                                       {"shuffled", l_shuffled},
-                                       {"writer", l_writer},
-                                       {"open", l_open},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"json", l_json},         {"text", l_text},
+                                       {"parse", l_parse},       {"windows_of", l_windows_of},
+                                       {"shuffled", l_shuffled}, {"writer", l_writer},
+                                       {"open", l_open},         {NULL, NULL}};
   bind_metatable(L, WRITER_NAME, writer_methods, writer_meta);
   bind_metatable(L, FILE_NAME, file_methods, file_meta);
   bind_metatable(L, WINDOWS_NAME, windows_methods, windows_meta);

@@ -185,8 +185,10 @@ static bool table_put_shared(struct cache *c, size_t n, uint64_t mixed, uint32_t
     uint64_t empty = 0;
     if (__atomic_load_n(&bucket[way], __ATOMIC_RELAXED)) continue;
     if (__atomic_compare_exchange_n(&bucket[way], &empty, slot, false, __ATOMIC_RELEASE,
-                                    __ATOMIC_RELAXED))
+                                    __ATOMIC_RELAXED)) {
+      c->taken[n > CACHE_TINY]++;
       return true;
+    }
   }
   return false;
 }
@@ -217,17 +219,28 @@ static void follow(struct cache *c, struct cache *first, bool emptied) {
   c->apart = first->apart;
   c->first = first;
   c->shared = true;
-  if (emptied) c->at = c->end = 0;
+  if (emptied) c->at = c->end = c->taken[0] = c->taken[1] = 0;
+}
+
+/* The bits of a table for what several caches have taken of it, so many bytes of text more, and values up
+ * to `values`. */
+static unsigned bits_for(struct cache *const *all, size_t count, size_t bytes, size_t values) {
+  size_t taken[2] = {0, 0};
+  unsigned bits = 6;
+  for (size_t i = 0; i < count; i++) taken[0] += all[i]->taken[0], taken[1] += all[i]->taken[1];
+  size_t most = taken[0] > taken[1] ? taken[0] : taken[1];
+  while ((size_t)CACHE_WAYS << bits < most * 2 + bytes / TEXT_PER_SLOT && bits < BITS_MOST) bits++;
+  while (values & upper_bits(bits) && bits < BITS_MOST) bits++;
+  return bits;
 }
 
 bool cache_share(struct cache *const *all, size_t count, size_t ids, bool apart, size_t bytes) {
   struct cache *c = all[0];
-  size_t units = bytes / 8 < ARENA_MOST ? bytes / 8 : ARENA_MOST;
-  size_t values = ids + (units < ARENA_MOST / 2 ? units : ARENA_MOST / 2);
-  unsigned bits = 6;
   bool emptied = c->full;
-  while ((size_t)CACHE_WAYS << bits < bytes / TEXT_PER_SLOT && bits < BITS_MOST) bits++;
-  while (values & upper_bits(bits) && bits < BITS_MOST) bits++;
+  size_t more = bytes / 8 < ARENA_MOST / 2 ? bytes / 8 : ARENA_MOST / 2; /* mostly enough */
+  size_t units = emptied ? c->cap * 2 : c->used + bytes / 8;
+  if (units > ARENA_MOST) units = ARENA_MOST;
+  unsigned bits = bits_for(all, count, bytes, ids + (emptied ? units : c->used + more));
   if (!begin(c, ids, apart, bits)) return false;
   if (emptied) cache_empty(c);
   if (emptied || !c->shared) {

@@ -29,7 +29,7 @@ struct cache {
   bool apart;          /* parts of words and words may have other tokens */
   bool shared;         /* words are only added, until cache_share */
   unsigned next;       /* which slot of a full bucket goes next; not when shared */
-  size_t taken[2];     /* slots, of tiny words and of longer ones; not when shared */
+  size_t taken[2];     /* slots, of tiny words and of longer ones, by this thread */
   /* of `first`: read by all, seldom written */
   _Alignas(64) struct cuts *cuts; /* NULL: not yet, or they cannot be had; cache_cuts reads it */
   uint32_t misses;                /* counted until there are cuts */
@@ -61,8 +61,8 @@ struct cache_batch {
 /* Tables for a tokenizer with that many ids, if there are none yet; apart: parts are not taken for
  * words. False: there is no memory. */
 bool cache_ready(struct cache *c, size_t ids, bool apart);
-/* Makes the caches of `count` threads one, for so many bytes of text: what is full is emptied, and it
- * gets the size that it will keep. The memory is that of all[0], which outlives the use of the others;
+/* Makes the caches of `count` threads one, for so many bytes of text more: what is full is emptied, and
+ * it gets the size that it keeps until the next time. The memory is that of all[0], which outlives the use of the others;
  * those have kept nothing before. Called by one thread while no other uses them. False: there is no
  * memory for any; for less than wanted, less is kept. */
 bool cache_share(struct cache *const *all, size_t count, size_t ids, bool apart, size_t bytes);

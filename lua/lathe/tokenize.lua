@@ -12,6 +12,7 @@
 local clock = require "engine.clock"
 local file = require "engine.file"
 local json = require "engine.json"
+local packed_ids = require "engine.tokens"
 local progress = require "lathe.progress"
 local ustring = require "engine.text"
 local worker = require "engine.worker"
@@ -160,15 +161,16 @@ local function ids_of(tok, text, options, offsets)
   return ids, spans
 end
 
--- The ids of several texts.
-local function batch_of(tok, texts, options)
-  if not options.max then
-    local given = encode_options(options)
-    given.threads = options.threads
-    return sure(tok:encode_batch(texts, given))
-  end
+-- The ids of several texts, as numbers with spaces between them.
+local function lines_of_ids(tok, texts, options)
   local out = {}
-  for i, text in ipairs(texts) do out[i] = ids_of(tok, text, options) end
+  if options.max then
+    for i, text in ipairs(texts) do out[i] = table.concat(ids_of(tok, text, options), " ") end
+    return out
+  end
+  local given = encode_options(options)
+  given.threads, given.packed = options.threads, true
+  for i, ids in ipairs(sure(tok:encode_batch(texts, given))) do out[i] = packed_ids.text(ids) end
   return out
 end
 
@@ -188,14 +190,18 @@ end
 local function print_ids(tok, source, options)
   if options.each_line then
     return in_batches(source, options, function(texts)
-      for _, ids in ipairs(batch_of(tok, texts, options)) do put(table.concat(ids, " ") .. "\n") end
+      for _, ids in ipairs(lines_of_ids(tok, texts, options)) do put(ids .. "\n") end
     end)
   end
-  local first = true
-  source:pieces(tok, options, 1 << 20, function(text)
-    local ids = ids_of(tok, text, options)
-    if #ids > 0 then put((first and "" or " ") .. table.concat(ids, " ")) end
-    first = first and #ids == 0
+  local first, pending = true, {}
+  source:pieces(tok, options, 1 << 20, function(text, last)
+    pending[#pending + 1] = text
+    if not last and #pending < options.threads then return end
+    for _, ids in ipairs(lines_of_ids(tok, pending, options)) do
+      if ids ~= "" then put((first and "" or " ") .. ids) end
+      first = first and ids == ""
+    end
+    pending = {}
   end)
   put "\n"
 end

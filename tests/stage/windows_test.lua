@@ -356,6 +356,8 @@ test.case("shuffling is a permutation, for any number and seed", function()
   test.equal({ tokens.windows_of(1, 8, 8), tokens.windows_of(2, 8, 8), tokens.windows_of(9, 8, 8), tokens.windows_of(10, 8, 8),
     tokens.windows_of(10, 8, 8, "drop") }, { 0, 1, 1, 2, 1 })
   test.equal(tokens.json(tokens.parse "[1,-1,70000]"), "[1,-1,70000]")
+  test.equal(tokens.text(tokens.parse "[1,-1,70000]"), "1 -1 70000")
+  test.equal(tokens.text "", "")
   test.equal(select(3, tokens.parse '[1,"a"]'), "format")
 end)
 

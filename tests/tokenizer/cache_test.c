@@ -256,6 +256,25 @@ static void a_full_shared_cache_is_emptied_for_the_next_text(void) {
   sharing_free(&s);
 }
 
+/* Many small texts one after the other have as many words as one large one. */
+static void a_shared_cache_grows_from_text_to_text(void) {
+  struct sharing s;
+  size_t before = 0;
+  REQUIRE(sharing_new(&s, 20000));
+  unsigned bits = s.caches[0]->bits;
+  for (int round = 0; round < 12; round++) {
+    keep_all(&s, (size_t)round % LANES);
+    CHECK(found_by(&s, 0) >= before);
+    before = found_by(&s, 1);
+    REQUIRE(cache_share(s.caches, LANES, IDS, false, 20000));
+    CHECK(!cache_is_full(s.caches[0]));
+  }
+  CHECK(before > SHARED_WORDS / 100 * 99);
+  CHECK(s.caches[0]->bits > bits && s.caches[0]->bits < 14);
+  for (size_t i = 0; i < LANES; i++) CHECK_INT(s.wrong[i], 0);
+  sharing_free(&s);
+}
+
 int main(void) {
   TEST(what_is_found_is_right);
   TEST(batches_find_what_single_words_find);
@@ -263,5 +282,6 @@ int main(void) {
   TEST(a_full_arena_is_emptied);
   TEST(threads_share_what_they_keep);
   TEST(a_full_shared_cache_is_emptied_for_the_next_text);
+  TEST(a_shared_cache_grows_from_text_to_text);
   return test_done();
 }
