@@ -518,21 +518,23 @@ static int l_stream_step(lua_State *L) {
   struct stream *s = lua_touserdata(L, lua_upvalueindex(2));
   if (!b->t) return luaL_error(L, "the tokenizer is closed");
   bool ends = lua_isnoneornil(L, 1);
-  lua_Integer id = ends ? 0 : luaL_checkinteger(L, 1);
-  luaL_argcheck(L, id >= 0 && id <= TOKENIZER_MAX_ID, 1, "not a token id");
+  struct tokens *ts = ends ? NULL : check_ids(L, 1);
   struct buf *out = bind_buf(L);
   struct err err;
-  int rc = ends ? tokenizer_stream_end(&s->s, out, &err)
-                : tokenizer_stream_add(b->t, &s->s, (uint32_t)id, s->flags, out, &err);
+  int rc = ends ? tokenizer_stream_end(&s->s, out, &err) : 0;
+  for (size_t i = 0; !rc && ts && i < ts->count; i++)
+    rc = tokenizer_stream_add(b->t, &s->s, ts->ids[i], s->flags, out, &err);
   if (rc) return bind_fail(L, &err);
   bind_push_buf(L, out);
+  if (ts) tokens_clear(ts);
   return 1;
 }
 
 /*** Decodes token by token without ever giving half a character.
 -- @function tokenizer:stream
 -- @param options table: skip_special=true leaves special tokens out
--- @return function: f(id) gives the text that is certain by now (perhaps ""), f() what was held
+-- @return function: f(id) gives the text that is certain by now (perhaps ""), f() what was held; several ids may be given
+-- at once, as to decode
 -- @example local piece = tok:stream(); io.write(piece(id)) */
 static int l_stream(lua_State *L) {
   static const char *const known[] = {"skip_special", NULL};

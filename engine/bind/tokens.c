@@ -4,12 +4,15 @@
 #include "bind/tensor.h"
 #include "json/json.h"
 #include "tokenizer/token_file.h"
+#include "tokenizer/tokenizer.h"
 
 #include <string.h>
 
 #define WRITER_NAME  "lathe.token_writer"
 #define FILE_NAME    "lathe.token_file"
 #define WINDOWS_NAME "lathe.token_windows"
+
+#define BLANKS " \t\n\v\f\r"
 
 static const char *const RESTS[] = {"keep", "pad", "drop", NULL};
 
@@ -100,6 +103,53 @@ static int l_parse(lua_State *L) {
   if (rc) return bind_fail(L, &err);
   bind_push_buf(L, out);
   return 1;
+}
+
+/* Ids that were written down, appended; *beyond: how many are not below size. The place of what is none,
+ * or n. */
+static size_t read_ids(const char *s, size_t n, lua_Integer size, struct buf *out,
+                       lua_Integer *beyond) {
+  for (size_t i = 0; i < n;) {
+    size_t from = i;
+    uint32_t id = 0;
+    for (; i < n && s[i] >= '0' && s[i] <= '9'; i++)
+      if (id <= TOKENIZER_MAX_ID) id = id * 10 + (uint32_t)(s[i] - '0');
+    if (id > TOKENIZER_MAX_ID || (i == from && !(s[i] && strchr(BLANKS ",[]", s[i])))) return from;
+    if (i == from) {
+      i++; /* what is between them */
+    } else {
+      *beyond += id >= size;
+      buf_add_u32le(out, id);
+    }
+  }
+  return n;
+}
+
+/*** Ids that were written down, as packed ids: "1 2 3", "1, 2, 3" or "[1,2,3]".
+-- @function engine.tokens.numbers
+-- @param text string: digits, and blanks, commas and brackets between them
+-- @param size integer: optional, of a vocabulary
+-- @return string: 4 bytes an id; nil, what is no id, "format"
+-- @return integer: how many are not below size
+-- @example require("engine.tokens").numbers "[15496, 995]" */
+static int l_numbers(lua_State *L) {
+  size_t n;
+  const char *s = luaL_checklstring(L, 1, &n);
+  lua_Integer size = luaL_optinteger(L, 2, LUA_MAXINTEGER), beyond = 0;
+  struct buf *out = bind_buf(L);
+  struct err err;
+  size_t bad = read_ids(s, n, size, out, &beyond), end = bad;
+  if (bad < n) {
+    while (end < n && end - bad < 40 && !(s[end] && strchr(BLANKS, s[end]))) end++;
+    lua_pushnil(L);
+    lua_pushlstring(L, s + bad, end - bad);
+    lua_pushliteral(L, "format");
+    return 3;
+  }
+  if (buf_check(out, "token ids", &err)) return bind_fail(L, &err);
+  bind_push_buf(L, out);
+  lua_pushinteger(L, beyond);
+  return 2;
 }
 
 /*** How many windows so many tokens in a row give.
@@ -365,10 +415,15 @@ int luaopen_engine_tokens(lua_State *L) {
       {"get", windows_get}, {"batch", windows_batch}, {NULL, NULL}};
   static const luaL_Reg windows_meta[] = {
       {"__gc", windows_gc}, {"__len", windows_len}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"json", l_json},         {"text", l_text},
-                                       {"parse", l_parse},       {"windows_of", l_windows_of},
-                                       {"shuffled", l_shuffled}, {"writer", l_writer},
-                                       {"open", l_open},         {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"json", l_json},
+                                       {"numbers", l_numbers},
+                                       {"text", l_text},
+                                       {"parse", l_parse},
+                                       {"windows_of", l_windows_of},
+                                       {"shuffled", l_shuffled},
+                                       {"writer", l_writer},
+                                       {"open", l_open},
+                                       {NULL, NULL}};
   bind_metatable(L, WRITER_NAME, writer_methods, writer_meta);
   bind_metatable(L, FILE_NAME, file_methods, file_meta);
   bind_metatable(L, WINDOWS_NAME, windows_methods, windows_meta);

@@ -344,18 +344,13 @@ local function bad_id(source, where, text)
   fail("format", "%s: %s: '%s' is no token id", source.name, where, text:sub(1, 20))
 end
 
--- "1, 2 3" or "[1,2]" → { 1, 2, 3 }, left out what has no token.
+-- "1, 2 3" or "[1,2]" as packed ids; counts those that have no token.
 local function ids_in(text, tok, source, where, options)
-  local wrong = text:match "[^%d%s,%[%]]%S*"
-  if wrong then bad_id(source, where, wrong) end
-  local out, size = {}, #tok
-  for digits in text:gmatch "%d+" do
-    local id = math.tointeger(tonumber(digits))
-    if not id or id >= 1 << 22 then bad_id(source, where, digits) end
-    if id >= size then options.unknown = options.unknown + 1 end
-    out[#out + 1] = id
-  end
-  return out
+  local ids, beyond, code = packed_ids.numbers(text, #tok)
+  if code == "format" then bad_id(source, where, beyond) end
+  sure(ids, beyond, code)
+  options.unknown = options.unknown + beyond
+  return ids
 end
 
 local function ids_of_field(value, tok, source, where, options)
@@ -391,19 +386,21 @@ local function print_decoded(tok, source, options)
   local stream = sure(file.stream(source.path))
   local _ <close> = setmetatable({}, { __close = function() stream:close() end })
   local piece, tail, before = tok:stream(skip), "", 0
-  local out, all_text = {}, {}
+  local all_text = {}
   while true do
     local got, message, code = stream:read(FLUSH, true) -- a model may be writing these ids
     if not got and message then sure(nil, message, code) end
     local text = tail .. (got or "")
-    tail = got and text:match "%d+$" or "" -- a number may go on in the next block
-    for i, id in ipairs(ids_in(text:sub(1, #text - #tail), tok, source, "byte " .. before, options)) do out[i] = piece(id) end
+    local stop = #text -- a number may go on in the next block
+    while got and stop > 0 and text:find("^%d", stop) do stop = stop - 1 end
+    tail = text:sub(stop + 1)
+    local decoded = piece(ids_in(text:sub(1, #text - #tail), tok, source, "byte " .. before, options))
     if options.json then
-      all_text[#all_text + 1] = table.concat(out)
+      all_text[#all_text + 1] = decoded
     else
-      put(table.concat(out))
+      put(decoded)
     end
-    out, before = {}, before + #text - #tail
+    before = before + #text - #tail
     options.tick(source, before)
     if not got then break end
     flush()

@@ -31,6 +31,9 @@ local function decodes(decoder, tokens, want)
   end
   out[#out + 1] = piece()
   test.equal(table.concat(out), want, "streamed")
+  local many = tok:stream()
+  local begun = many(table.pack(table.unpack(ids, 1, #ids // 2)))
+  test.equal(begun .. many(table.pack(table.unpack(ids, #ids // 2 + 1))) .. many(), want, "streamed, several at once")
   return out
 end
 
