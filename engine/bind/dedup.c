@@ -35,10 +35,10 @@ static int dedup_gc(lua_State *L) {
 -- @function engine.dedup.new
 -- @param options table: optional { near = similarity, 0 for exact ones only (0.8), ngram = words (5),
 -- bands, rows (chosen for near: 14 and 8 from 0.8 on), verify = compare candidates (true), normalise =
--- compare simplified words for exact ones (false), distinct_numbers =
--- else all are one word (false), memory = bytes (256 MiB), scratch = folder for what
--- exceeds it ("/tmp"), scope = a member of lines such as "metadata.document": only records with the same
--- value are compared }
+-- compare simplified words for exact ones (false), distinct_numbers = numbers are words as they are
+-- written, not all the same one (false), memory = bytes (256 MiB), scratch = folder for what exceeds it
+-- ("/tmp"), scope = a member of lines such as "metadata.document": only records with the same value are
+-- compared }
 -- @return dedup: the object
 -- @error misuse, no_memory
 -- @example local d = require("engine.dedup").new(); d:add "a b"; d:add "a b"; d:finish(); print(d:verdict(2)) --> exact 1 1.0 … */

@@ -313,8 +313,8 @@ static int lines_call(lua_State *L) {
 -- Gives text, number, offset; a line longer than max_line gives false in place of its text.
 -- @function engine.file.lines
 -- @param path string: which file
--- @param options table: optional { max_line = bytes (64 MiB), from = offset, to = offset, records = true (blank lines are passed
--- over) }
+-- @param options table: optional { max_line = bytes (64 MiB), from = offset, to = offset,
+-- records = true: blank lines are passed over }
 -- @return iterator: also to be closed with <close>
 -- @error not_found, io, format (damaged gzip or zstd)
 -- @example for text, number in require("engine.file").lines("data.jsonl") do print(number, #text)

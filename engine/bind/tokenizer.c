@@ -533,8 +533,8 @@ static int l_stream_step(lua_State *L) {
 /*** Decodes token by token without ever giving half a character.
 -- @function tokenizer:stream
 -- @param options table: skip_special=true leaves special tokens out
--- @return function: f(id) gives the text that is certain by now (perhaps ""), f() what was held; several ids may be given
--- at once, as to decode
+-- @return function: f(id) gives the text that is certain by now (perhaps ""), f() what was held;
+-- several ids may be given at once, as to decode
 -- @example local piece = tok:stream(); io.write(piece(id)) */
 static int l_stream(lua_State *L) {
   static const char *const known[] = {"skip_special", NULL};

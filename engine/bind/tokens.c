@@ -38,11 +38,19 @@ static void push_packed(lua_State *L, const uint32_t *v, size_t n) {
   luaL_pushresultsize(&b, n * 4);
 }
 
-static void put_ids(struct buf *out, const uint32_t *ids, size_t n, char between) {
+/* The packed ids at index 1, written down. */
+static int push_written(lua_State *L, const char *before, char between, const char *behind) {
+  size_t n;
+  uint32_t *ids = check_ids(L, 1, &n);
+  struct buf *out = bind_buf(L);
+  buf_adds(out, before);
   for (size_t i = 0; i < n; i++) {
     if (i) buf_addc(out, between);
     json_put_int(out, (int32_t)ids[i]);
   }
+  buf_adds(out, behind);
+  bind_push_buf(L, out);
+  return 1;
 }
 
 /*** Packed ids as numbers with a space between them.
@@ -51,12 +59,7 @@ static void put_ids(struct buf *out, const uint32_t *ids, size_t n, char between
 -- @return string: "1 2 3"
 -- @example require("engine.tokens").text(tok:encode_packed "Hello") */
 static int l_text(lua_State *L) {
-  size_t n;
-  uint32_t *ids = check_ids(L, 1, &n);
-  struct buf *out = bind_buf(L);
-  put_ids(out, ids, n, ' ');
-  bind_push_buf(L, out);
-  return 1;
+  return push_written(L, "", ' ', "");
 }
 
 /*** Packed ids as a JSON list.
@@ -65,14 +68,7 @@ static int l_text(lua_State *L) {
 -- @return string: "[1,2,3]"
 -- @example require("engine.tokens").json(tok:encode_packed "Hello") */
 static int l_json(lua_State *L) {
-  size_t n;
-  uint32_t *ids = check_ids(L, 1, &n);
-  struct buf *out = bind_buf(L);
-  buf_addc(out, '[');
-  put_ids(out, ids, n, ',');
-  buf_addc(out, ']');
-  bind_push_buf(L, out);
-  return 1;
+  return push_written(L, "[", ',', "]");
 }
 
 /*** A JSON list of integers as packed ids; the opposite of json.

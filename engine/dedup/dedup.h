@@ -42,9 +42,9 @@ struct dedup_options {
   bool distinct_numbers; /* else all numbers are the same word */
   size_t memory;         /* bytes */
   const char *scratch;   /* an existing folder; needed only beyond the memory */
-  const char *scope; /* of lines: a member such as "metadata.document"; only records with the same
-                          value are compared. NULL: all */
-  struct pool *pool; /* may be NULL */
+  const char *scope;     /* of lines: a member such as "metadata.document"; only records with the
+                            same value are compared. NULL: all */
+  struct pool *pool;     /* may be NULL */
 };
 void dedup_defaults(struct dedup_options *o); /* 0.8, 5 words, 256 MiB, "/tmp" */
 

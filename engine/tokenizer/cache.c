@@ -18,8 +18,9 @@
  * that is full keeps its first four; an arena that is full empties everything. At most 16 MiB of table
  * and 32 MiB of arena for one work. Results do not depend on any of it.
  *
- *   shared  by threads, it has the size that the text asks for and keeps it, and words are only added:
- *           without a lock, a slot by compare-and-swap, a record in room that the thread took before
+ *   shared  by threads, it has the size that a text and what was kept before ask for, until the next
+ *           one, and words are only added: without a lock, a slot by compare-and-swap, a record in room
+ *           that the thread took before
  */
 #include "tokenizer/cache.h"
 
@@ -42,6 +43,7 @@
 /* Bytes of text for each slot of a half when it cannot grow: about one word in thirty is new. Records
  * are a half of a text of 1 MB, a fifth of one of 68 MB. */
 #define TEXT_PER_SLOT 256u
+_Static_assert(ROOM > LINE + 1 + (CACHE_LONG + 7) / 8 + (CACHE_LONG + 1) / 2, "a record fits");
 
 /* A slot is written once while others read it, and its record before it. Records are reached through
  * slots, which orders the loads on any processor; only the race detector has to be told. */

@@ -62,9 +62,9 @@ struct cache_batch {
  * words. False: there is no memory. */
 bool cache_ready(struct cache *c, size_t ids, bool apart);
 /* Makes the caches of `count` threads one, for so many bytes of text more: what is full is emptied, and
- * it gets the size that it keeps until the next time. The memory is that of all[0], which outlives the use of the others;
- * those have kept nothing before. Called by one thread while no other uses them. False: there is no
- * memory for any; for less than wanted, less is kept. */
+ * it gets the size that it keeps until the next time. The memory is that of all[0], which outlives the
+ * use of the others; those have kept nothing before. Called by one thread while no other uses them.
+ * False: there is no memory for any; for less than wanted, less is kept. */
 bool cache_share(struct cache *const *all, size_t count, size_t ids, bool apart, size_t bytes);
 /* Forgets all words. Not while it is shared. */
 void cache_empty(struct cache *c);

@@ -389,7 +389,7 @@ static bool has_cache(const struct words *j) {
 int words_one(const struct words *j, const char *word, size_t n, const char *end, uint64_t at) {
   if (!n || !has_cache(j))
     return bpe_word(j->t, j->w, word, n, j->kind, j->out, j->spans, at, j->err);
-  if (j->w->cache->full && !j->w->cache->shared) cache_empty(j->w->cache);
+  if (cache_is_full(j->w->cache) && !j->w->cache->shared) cache_empty(j->w->cache);
   return one(j, word, n, end, false, at);
 }
 

@@ -203,7 +203,8 @@ test.case("blank lines among records are passed over by stages of every kind", f
     local record = '{"id":"%d","text":"%s"}\n'
     cli.put(dir .. "/blank.jsonl", "\n" .. record:format(1, "one thing") .. " \t\r\n" .. record:format(2, "another thing")
       .. record:format(3, "one thing") .. "\n\n")
-    for name, kept in pairs { ["clean"] = 3, ["chunk"] = 3, ["dedup"] = 2, ["filter --min-words 1"] = 3, ["partition --group id --allow-empty"] = 3 } do
+    for name, kept in pairs { ["clean"] = 3, ["chunk"] = 3, ["dedup"] = 2, ["filter --min-words 1"] = 3,
+      ["partition --group id --allow-empty"] = 3 } do
       file.remove_tree(dir .. "/out.jsonl")
       local status, _, err = run(("stage %s blank.jsonl out.jsonl"):format(name))
       test.equal(status, 0, name .. ": " .. err)

@@ -360,8 +360,8 @@ test.case("shuffling is a permutation, for any number and seed", function()
   test.equal(tokens.text "", "")
   test.equal({ tokens.numbers("[1, 02,\n4194303]\t7 ", 7) }, { ("<I4I4I4I4"):pack(1, 2, 4194303, 7), 2 })
   test.equal({ tokens.numbers "" }, { "", 0 })
-  for written, wrong in pairs { ["1 -5 6"] = "-5", ["12ab c"] = "ab", ["4194304"] = "4194304", ["1 18446744073709551617"] = "18446744073709551617",
-    ["1\0 2"] = "\0" } do
+  for written, wrong in pairs { ["1 -5 6"] = "-5", ["12ab c"] = "ab", ["4194304"] = "4194304",
+    ["1 18446744073709551617"] = "18446744073709551617", ["1\0 2"] = "\0" } do
     test.equal({ tokens.numbers(written) }, { nil, wrong, "format" }, written)
   end
   test.equal(select(3, tokens.parse '[1,"a"]'), "format")
